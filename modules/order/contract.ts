@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { moneySchema } from '#platform/money';
+import { defineContract, query } from '#platform/rpc/contract';
+
+export const orderItemSchema = z
+  .object({
+    sku: z.string(),
+    name: z.string(),
+    quantity: z.int(),
+    unitPrice: moneySchema,
+    lineTotal: moneySchema,
+  })
+  .meta({ id: 'OrderItem' });
+
+export const orderContract = defineContract('order', {
+  needs: ['user', 'product', 'payment'],
+  consumes: ['payment.settled.v1', 'payment.late_capture_refunded.v1', 'user.erased.v1'],
+  calls: {
+    /** What a confirmation shows of one order. `order_not_found` (not_found). */
+    receipt: query({
+      input: z.object({ orderId: z.uuid() }),
+      output: z.object({
+        number: z.string(),
+        userId: z.uuid(),
+        items: z.array(orderItemSchema),
+        total: moneySchema,
+      }),
+      errors: ['order_not_found'],
+    }),
+  },
+});

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { moneySchema } from '#platform/money';
+import { command, defineContract, query } from '#platform/rpc/contract';
+
+export const paymentMethodSchema = z.strictObject({
+  method: z.literal('card'),
+  /** What the provider's own form gave the client; never a card number. */
+  token: z.string().min(1).max(255),
+});
+
+export const paymentSchema = z
+  .object({
+    id: z.uuid(),
+    orderId: z.uuid(),
+    status: z.enum(['authorized', 'captured', 'partially_refunded', 'refunded', 'failed', 'voided']),
+    amount: moneySchema,
+    refunded: moneySchema,
+    provider: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Payment' });
+
+export type Payment = z.output<typeof paymentSchema>;
+
+export const paymentContract = defineContract('payment', {
+  calls: {
+    /**
+     * Charges once per `paymentId`, however often it is asked. The intent is written before the provider is
+     * called. `captured` and `declined` are final; `authorized` means that the provider will tell by webhook, and
+     * `payment.settled.v1` follows. Ends `unavailable` while the outcome is unknown: ask again with the same id,
+     * or reverse the order. `order_reversed` (conflict): the order's payments were reversed before this charge.
+     */
+    charge: command({
+      key: 'paymentId',
+      input: z.object({
+        paymentId: z.uuid(),
+        orderId: z.uuid(),
+        userId: z.uuid(),
+        amount: moneySchema,
+        ...paymentMethodSchema.shape,
+      }),
+      output: z.object({
+        state: z.enum(['captured', 'authorized', 'declined']),
+        /** The provider's reason for a refusal. */
+        reason: z.string().nullable(),
+      }),
+      errors: ['order_reversed'],
+    }),
+    /**
+     * Gives back all money of an order, once: captures are refunded by what is left of them, authorizations
+     * voided, and charges whose outcome is unknown are taken back as soon as it is known (`pending`); then
+     * `payment.late_capture_refunded.v1` tells. Later charges of the order are refused. `refunded` is the sum
+     * that this order's reversal gave back, the same on every repeat; null when there was nothing.
+     */
+    reverse: command({
+      key: 'orderId',
+      input: z.object({ orderId: z.uuid() }),
+      output: z.object({ refunded: moneySchema.nullable(), pending: z.boolean() }),
+      errors: [],
+    }),
+    /** All payments of these orders that have an outcome, oldest first; unknown orders have none. */
+    payments: query({
+      input: z.object({ orderIds: z.array(z.uuid()).max(500) }),
+      output: z.object({ payments: z.array(paymentSchema) }),
+      errors: [],
+    }),
+  },
+});

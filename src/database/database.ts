@@ -1,0 +1,30 @@
+import type { SQL } from 'drizzle-orm';
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+
+/** Drizzle's query builder, the same over the embedded database and over Postgres. */
+export type Drizzle = PgDatabase<PgQueryResultHKT, Record<string, never>>;
+
+export interface Queryable {
+  /** The query builder. On a `Database` it must not be used inside a transaction: that would wait for itself. */
+  readonly db: Drizzle;
+  /**
+   * Runs one raw statement and returns its rows, as plain objects: `bigint` columns as numbers (refused past
+   * 2^53 - 1), `jsonb` parsed, timestamps as text. Select times through `isoTime` to get RFC 3339.
+   */
+  rows<Row extends object>(statement: SQL): Promise<Row[]>;
+}
+
+export interface Transaction extends Queryable {
+  /** Runs after the commit, outside the transaction; not at all after a rollback. Must not throw. */
+  onCommit(hook: () => void): void;
+}
+
+/** One module's database: its own schema, reached by no other module. */
+export interface Database extends Queryable {
+  readonly schema: string;
+  /**
+   * Runs `work` in one transaction (read committed): commits what it did when it resolves, rolls back when it
+   * rejects and rejects with the same error. Transactions do not nest, and no contract is called inside one.
+   */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+}

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sql } from 'drizzle-orm';
+import { invariant } from '../errors.ts';
+import type { Engine, ScriptSession } from './engine.ts';
+
+const folder = join(import.meta.dirname, '../../drizzle');
+
+interface Migration {
+  /** `<set>/<file>`, as `product/0001_catalogue.sql`. */
+  readonly name: string;
+  readonly script: string;
+  readonly hash: string;
+}
+
+function readMigrations(set: string): Migration[] {
+  return readdirSync(join(folder, set))
+    .filter((file) => file.endsWith('.sql'))
+    .sort()
+    .map((file) => {
+      const script = readFileSync(join(folder, set, file), 'utf8');
+      return { name: `${set}/${file}`, script, hash: createHash('sha256').update(script).digest('hex') };
+    });
+}
+
+/**
+ * Brings one module's schema up to date: the platform's tables, then the module's own, each file once, all in
+ * one transaction under a lock, so that several starting processes do it once. The journal is the table
+ * `migration` in the same schema. A merged file that was edited afterwards is refused, since shops that ran the
+ * old text would silently differ. Returns the names of the files it applied.
+ */
+export async function migrate(engine: Engine, module: string, schema: string): Promise<string[]> {
+  const migrations = [...readMigrations('platform'), ...readMigrations(module)];
+  const applied: string[] = [];
+  await engine.script(async (session) => {
+    const name = sql.identifier(schema);
+    await session.rows(sql`select pg_advisory_xact_lock(hashtext(${`migrate:${schema}`}))`);
+    await session.rows(sql`create schema if not exists ${name}`);
+    await session.rows(sql`
+      create table if not exists ${name}.migration (
+        name text primary key, hash text not null, at timestamptz not null default now())`);
+    const journal = await session.rows<{ name: string; hash: string }>(
+      sql`select name, hash from ${name}.migration`,
+    );
+    const known = new Map(journal.map((row) => [row.name, row.hash]));
+    await session.rows(sql`select set_config('search_path', ${schema}, true)`);
+    for (const migration of migrations) {
+      const hash = known.get(migration.name);
+      invariant(
+        hash === undefined || hash === migration.hash,
+        `migration ${migration.name} is unchanged since it was applied`,
+      );
+      if (hash !== undefined) continue;
+      await apply(session, schema, migration);
+      applied.push(migration.name);
+    }
+  });
+  return applied;
+}
+
+async function apply(session: ScriptSession, schema: string, migration: Migration): Promise<void> {
+  await session.exec(migration.script);
+  await session.rows(sql`
+    insert into ${sql.identifier(schema)}.migration (name, hash) values (${migration.name}, ${migration.hash})`);
+}

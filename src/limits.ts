@@ -1,0 +1,67 @@
+/**
+ * Every limit of the platform, with its reason. A module's own limits stand in the module's `limits.ts`.
+ */
+
+/** The contract's body limit; catalogues and orders of 2,000 lines fit several times over. */
+export const BODY_BYTES = 1024 * 1024;
+/** A CSV import is streamed, so this bounds disk and time, not memory. */
+export const IMPORT_BYTES = 64 * 1024 * 1024;
+/** Node's own default; larger headers are answered with 431 by the HTTP parser. */
+export const HEADER_BYTES = 16 * 1024;
+/** Deeper JSON than this has no use in the API and costs stack in validators. */
+export const JSON_DEPTH = 32;
+/** A client that has not finished its headers by then holds a socket for nothing. */
+export const HEADERS_TIMEOUT_MS = 10_000;
+/** Long enough for an import of 64 MiB at 2 MiB/s, short enough to free sockets of dead clients. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+export const CONNECTION_CHECK_MS = 5_000;
+/** Sockets at once; one costs about 20 kB, so this is 200 MB at worst. */
+export const CONNECTIONS = 10_000;
+/** Requests being answered at once; beyond it a caller is better served by 503 than by a queue. */
+export const REQUESTS_IN_FLIGHT = 1_000;
+
+/** A local call that takes longer has lost its caller: the edge answers within 30 s at most. */
+export const CALL_TIMEOUT_MS = 30_000;
+
+/** Transactions waiting for the embedded database's single session; each runs for about 1 ms. */
+export const EMBEDDED_QUEUE = 1_000;
+
+/** An answer is replayed for this long after it was first given (API.md). */
+export const IDEMPOTENCY_HOURS = 24;
+export const IDEMPOTENCY_KEY_LENGTH = 255;
+
+/** Deliveries a relay claims at once for one consumer; bounds memory and what a crash leaves leased. */
+export const RELAY_BATCH = 100;
+/** Deliveries one consumer handles at once. */
+export const RELAY_CONCURRENCY = 8;
+/** A relay looks for due rows by itself this often; commits wake it sooner. */
+export const RELAY_POLL_MS = 1_000;
+/** A handler gets this long before another worker may take its delivery. */
+export const DELIVERY_LEASE_MS = 30_000;
+/** Tries before a delivery is parked: with the backoff below, about five minutes of trying. */
+export const DELIVERY_ATTEMPTS = 10;
+export const DELIVERY_BACKOFF_MS = 500;
+export const DELIVERY_BACKOFF_MAX_MS = 60_000;
+/** Delivered events stay for audits and replays, then go. */
+export const OUTBOX_KEEP_DAYS = 30;
+/** Longer than the outbox keeps an event, so that no kept event can be handled twice. */
+export const INBOX_KEEP_DAYS = 60;
+
+/** A saga step in progress holds its lease this long; the sweeper takes over after it. */
+export const SAGA_LEASE_MS = 15_000;
+/** Unknown outcomes are tried forward this long, then the saga compensates (API.md). */
+export const SAGA_FORWARD_MS = 60_000;
+export const SAGA_BACKOFF_MS = 200;
+export const SAGA_BACKOFF_MAX_MS = 10_000;
+export const SAGA_SWEEP_MS = 500;
+/** Sagas one sweep resumes; bounds the work of one tick. */
+export const SAGA_SWEEP_BATCH = 50;
+
+export const JOB_LEASE_MS = 30_000;
+export const JOB_POLL_MS = 1_000;
+export const JOB_ATTEMPTS = 5;
+/** Line errors kept of one job; more would not help whoever mends the file. */
+export const JOB_ERRORS = 1_000;
+
+/** How long a stopping process waits for requests and handlers in flight. */
+export const STOP_TIMEOUT_MS = 10_000;
