@@ -69,6 +69,10 @@ create table saga (
   trace text,
   attempts integer not null default 0,
   fence integer not null default 1,
+  -- True while a step waits for an answer that comes by itself; `wakes` counts such answers, so that one which
+  -- comes while the driver is still writing "waiting" is not missed.
+  waiting boolean not null default false,
+  wakes integer not null default 0,
   due_at timestamptz not null,
   deadline_at timestamptz not null,
   created_at timestamptz(3) not null default now(),

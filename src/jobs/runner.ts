@@ -1,0 +1,143 @@
+import { sql } from 'drizzle-orm';
+import { runInContext } from '../context.ts';
+import type { Database } from '../database/database.ts';
+import { jsonRows } from '../database/sql.ts';
+import { backoffMs, sleep } from '../deadline.ts';
+import { AppError, invariant } from '../errors.ts';
+import { JOB_ATTEMPTS, JOB_ERRORS, JOB_LEASE_MS, JOB_POLL_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { newTrace } from '../telemetry/trace-context.ts';
+import type { Job, JobHandler, Jobs } from './jobs.ts';
+
+interface HeldJob {
+  id: string;
+  kind: string;
+  input: unknown;
+  done: number;
+  attempts: number;
+  fence: number;
+}
+
+export interface JobRunner {
+  readonly jobs: Jobs;
+  register(handlers: Readonly<Record<string, JobHandler<never>>>): void;
+  /** Runs due jobs one after the other until none is left; how many there were. */
+  drain(): Promise<number>;
+  start(): void;
+  stop(): Promise<void>;
+  freeLeases(): Promise<void>;
+}
+
+/**
+ * Runs one module's jobs from their rows. A running job holds a lease that its progress renews; when its process
+ * dies, another run resumes it from the progress that was committed.
+ */
+export function createJobRunner(options: { database: Database; log: Logger }): JobRunner {
+  const { database, log } = options;
+  const table = sql`${sql.identifier(database.schema)}.job`;
+  const lease = sql`now() + ${JOB_LEASE_MS}::int * interval '1 millisecond'`;
+  const handlers = new Map<string, JobHandler>();
+  const stopping = new AbortController();
+  let loop: Promise<void> | undefined;
+  let wake: () => void = () => {};
+
+  async function claim(): Promise<HeldJob | undefined> {
+    const [job] = await database.rows<HeldJob>(sql`
+      update ${table} set state = 'running', fence = fence + 1, attempts = attempts + 1, due_at = ${lease},
+        updated_at = now()
+      where id = (
+        select id from ${table} where state in ('queued', 'running') and due_at <= now()
+        order by due_at limit 1 for update skip locked)
+      returning id, kind, input, done, attempts, fence`);
+    return job;
+  }
+
+  async function run(job: HeldJob): Promise<void> {
+    const handler = handlers.get(job.kind);
+    const mine = sql`id = ${job.id} and fence = ${job.fence} and state = 'running'`;
+    try {
+      invariant(handler, `job kind ${job.kind} has a handler`);
+      await handler({
+        id: job.id,
+        input: job.input,
+        done: job.done,
+        async progress(tx, change) {
+          const errors = jsonRows(change.errors ?? []);
+          const rows = await tx.rows(sql`
+            update ${table} set done = ${change.done}::int, total = coalesce(${change.total ?? null}::int, total),
+              errors = case when jsonb_array_length(errors) < ${JOB_ERRORS}::int then errors || ${errors} else errors end,
+              due_at = ${lease}, attempts = 1, updated_at = now()
+            where ${mine} returning id`);
+          if (rows.length === 0)
+            throw new AppError('conflict', 'job_taken_over', `job ${job.id} runs elsewhere`);
+        },
+      });
+      await database.rows(sql`update ${table} set state = 'done', updated_at = now() where ${mine}`);
+    } catch (error) {
+      const failed = job.attempts >= JOB_ATTEMPTS;
+      log.error(
+        { err: error, jobId: job.id, kind: job.kind, attempts: job.attempts },
+        'job stopped with an error',
+      );
+      const note = failed
+        ? jsonRows([{ line: 0, message: 'the job could not be finished; see the log' }])
+        : jsonRows([]);
+      await database.rows(sql`
+        update ${table} set state = ${failed ? 'failed' : 'queued'}, errors = errors || ${note},
+          due_at = now() + ${backoffMs(job.attempts, 500, 30_000)}::int * interval '1 millisecond', updated_at = now()
+        where ${mine}`);
+    }
+  }
+
+  async function drain(): Promise<number> {
+    let count = 0;
+    for (let job = await claim(); job && !stopping.signal.aborted; job = await claim()) {
+      const held = job;
+      await runInContext({ requestId: `job-${held.id}`, ...newTrace() }, () => run(held));
+      count += 1;
+    }
+    return count;
+  }
+
+  async function runForEver(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      const count = await drain().catch((error: unknown) => {
+        log.error({ err: error }, 'jobs could not be claimed');
+        return 0;
+      });
+      if (count === 0) await sleep(JOB_POLL_MS, AbortSignal.any([woken.signal, stopping.signal]));
+    }
+  }
+
+  return {
+    jobs: {
+      async enqueue(tx, job) {
+        await tx.rows(sql`
+          insert into ${table} (id, kind, input, total)
+          values (${job.id}, ${job.kind}, ${JSON.stringify(job.input)}::text::jsonb, ${job.total ?? 0})`);
+        tx.onCommit(() => wake());
+      },
+      async get(id) {
+        const [job] = await database.rows<Job>(sql`
+          select id, kind, state, done, total, errors from ${table} where id = ${id}`);
+        return job;
+      },
+    },
+    register(added) {
+      for (const [kind, handler] of Object.entries(added)) handlers.set(kind, handler as JobHandler);
+    },
+    drain,
+    async freeLeases() {
+      await database.rows(sql`update ${table} set due_at = now() where state = 'running'`);
+    },
+    start() {
+      loop = runForEver();
+    },
+    async stop() {
+      stopping.abort();
+      await loop;
+    },
+  };
+}

@@ -1,0 +1,254 @@
+import { currentContext, type RequestContext, runInContext } from '../context.ts';
+import type { Database } from '../database/database.ts';
+import { backoffMs, sleep } from '../deadline.ts';
+import { AppError, invariant } from '../errors.ts';
+import { SAGA_BACKOFF_MAX_MS, SAGA_BACKOFF_MS, SAGA_LEASE_MS, SAGA_SWEEP_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import { createJournal, type HeldSaga } from './journal.ts';
+import { ABANDONED, type SagaDefinition, type SagaOutcome, type SagaReason, type Sagas } from './saga.ts';
+
+/** How often `settle` looks again while another process drives the saga; in this process it is told at once. */
+const SETTLE_POLL_MS = 100;
+
+/** The engine as the composition root holds it; modules see only `Sagas`. */
+export interface SagaEngine {
+  readonly sagas: Sagas;
+  /** Makes definitions known; before `sweep` runs. */
+  // biome-ignore lint/suspicious/noExplicitAny: each saga has data of its own, which only its steps read.
+  register(definitions: readonly SagaDefinition<any>[]): void;
+  /** Drives every due saga that nobody drives; how many there were. */
+  sweep(): Promise<number>;
+  start(): void;
+  /** Resolves when the sagas being driven here have come to rest. */
+  stop(): Promise<void>;
+  freeLeases(): Promise<void>;
+}
+
+/** Thrown inside an ending transaction to roll it back when another driver has taken the saga over. */
+class LeaseLost extends Error {}
+
+/**
+ * Runs one module's sagas. A saga is driven by the request that started it and, after a crash or a failure, by
+ * the sweeper. Its journal row carries a lease on the database's clock and a fence, so that of two drivers only
+ * the later one can write; the steps themselves are idempotent commands, so running one twice does no harm.
+ */
+export function createSagaEngine(options: { database: Database; log: Logger }): SagaEngine {
+  const { database, log } = options;
+  const journal = createJournal(database);
+  const definitions = new Map<string, SagaDefinition<object>>();
+  /** Started here and not driven yet. */
+  const started = new Map<string, HeldSaga>();
+  /** Being driven here. */
+  const active = new Map<string, Promise<SagaOutcome>>();
+  const listeners = new Set<() => void>();
+  const stopping = new AbortController();
+  let sweeper: Promise<void> | undefined;
+
+  function changed(): void {
+    for (const listener of [...listeners]) listener();
+  }
+
+  function definitionOf(saga: HeldSaga): SagaDefinition<object> {
+    const definition = definitions.get(saga.name);
+    invariant(definition, `saga ${saga.name} is defined`);
+    return definition;
+  }
+
+  async function driveHeld(saga: HeldSaga): Promise<void> {
+    const heartbeat = setInterval(() => {
+      journal
+        .renew(saga)
+        .catch((error: unknown) => log.warn({ err: error, sagaId: saga.id }, 'lease not renewed'));
+    }, SAGA_LEASE_MS / 3);
+    try {
+      if (saga.state === 'running') await goForward(saga);
+      else await goBack(saga);
+    } catch (error) {
+      if (!(error instanceof LeaseLost)) throw error;
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  async function goForward(saga: HeldSaga): Promise<void> {
+    const definition = definitionOf(saga);
+    let index = 0;
+    try {
+      for (; index < definition.steps.length; index += 1) {
+        const result = await definition.steps[index]!.run(saga.data);
+        if (result.state === 'failed') return await turn(saga, result.reason, index - 1);
+        if (result.state === 'waiting') {
+          if (!(await journal.letGo(saga, 'woken'))) await turn(saga, { code: ABANDONED }, index);
+          return;
+        }
+      }
+      await database.transaction(async (tx) => {
+        if (!(await journal.end(tx, saga, 'completed'))) throw new LeaseLost();
+        await definition.complete(tx, saga.data);
+      });
+    } catch (error) {
+      if (error instanceof LeaseLost) throw error;
+      const step = definition.steps[index]?.name ?? 'complete';
+      logFailure(error, saga, step);
+      const retryMs = backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS);
+      if (await journal.letGo(saga, { retryMs })) return;
+      await turn(saga, { code: ABANDONED }, Math.min(index, definition.steps.length - 1));
+    }
+  }
+
+  /** Writes down that the saga turns back, then undoes from step `last` to the first. */
+  async function turn(saga: HeldSaga, reason: SagaReason, last: number): Promise<void> {
+    const definition = definitionOf(saga);
+    const turned = await database.transaction(async (tx) => {
+      const held = await journal.turn(tx, saga, reason, last);
+      if (!held) throw new LeaseLost();
+      await definition.turn?.(tx, saga.data, reason);
+      if (last >= 0) return held;
+      // Nothing to undo: the decision and the end are one commit.
+      await journal.end(tx, held, 'compensated');
+      await definition.compensated(tx, saga.data, reason);
+      return undefined;
+    });
+    if (turned) await goBack(turned);
+  }
+
+  async function goBack(saga: HeldSaga): Promise<void> {
+    const definition = definitionOf(saga);
+    const reason = saga.reason ?? { code: ABANDONED };
+    let index = Math.min(saga.step, definition.steps.length - 1);
+    try {
+      for (; index >= 0; index -= 1) await definition.steps[index]?.undo?.(saga.data, reason);
+      await database.transaction(async (tx) => {
+        if (!(await journal.end(tx, saga, 'compensated'))) throw new LeaseLost();
+        await definition.compensated(tx, saga.data, reason);
+      });
+    } catch (error) {
+      if (error instanceof LeaseLost) throw error;
+      logFailure(error, saga, `undo ${definition.steps[index]?.name ?? 'end'}`);
+      await journal.putOff(saga, backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS));
+    }
+  }
+
+  function logFailure(error: unknown, saga: HeldSaga, step: string): void {
+    const fields = { err: error, saga: saga.name, sagaId: saga.id, step, attempts: saga.attempts };
+    if (error instanceof AppError && error.kind === 'unavailable')
+      log.warn(fields, 'saga step is to be tried again');
+    else log.error(fields, 'saga step failed unexpectedly and is to be tried again');
+  }
+
+  async function driveOnce(id: string): Promise<SagaOutcome> {
+    const mine = started.get(id);
+    started.delete(id);
+    const saga = mine ?? (await journal.lease(id));
+    if (saga) {
+      await runInContext(sagaContext(saga), () => driveHeld(saga));
+      changed();
+    }
+    const outcome = await journal.outcome(id);
+    invariant(outcome, `saga ${id} exists`);
+    return outcome;
+  }
+
+  async function drive(id: string): Promise<SagaOutcome> {
+    const running = active.get(id);
+    if (running) return await running;
+    const work = driveOnce(id)
+      .catch((error: unknown): SagaOutcome => {
+        // The journal could not be written: the lease runs out and the sweeper goes on.
+        log.error({ err: error, sagaId: id }, 'saga could not be driven');
+        return { state: 'open' };
+      })
+      .finally(() => active.delete(id));
+    active.set(id, work);
+    return await work;
+  }
+
+  async function sweep(): Promise<number> {
+    const ids = await journal.due();
+    await Promise.all(ids.map(drive));
+    return ids.length;
+  }
+
+  async function sweepForEver(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const found = await sweep().catch((error: unknown) => {
+        log.error({ err: error }, 'sagas could not be swept');
+        return 0;
+      });
+      if (found === 0) await sleep(SAGA_SWEEP_MS, stopping.signal);
+    }
+  }
+
+  async function nextChange(timeoutMs: number): Promise<void> {
+    const told = Promise.withResolvers<void>();
+    const timer = setTimeout(told.resolve, timeoutMs);
+    listeners.add(told.resolve);
+    await told.promise;
+    clearTimeout(timer);
+    listeners.delete(told.resolve);
+  }
+
+  const sagas: Sagas = {
+    async start(tx, definition, saga) {
+      const context = currentContext();
+      const trace = context ? `00-${context.traceId}-${context.spanId}-01` : null;
+      const held = await journal.insert(tx, { ...saga, name: definition.name, trace });
+      if (!held) {
+        throw new AppError('conflict', 'saga_open', `another change of ${saga.subject} is still under way`);
+      }
+      tx.onCommit(() => started.set(saga.id, held));
+    },
+    drive,
+    async settle(id, timeoutMs, settleOptions = {}) {
+      const endsAt = performance.now() + timeoutMs;
+      for (;;) {
+        const leftMs = Math.max(0, endsAt - performance.now());
+        const timer = new AbortController();
+        const late = sleep(leftMs, timer.signal).then((): SagaOutcome => ({ state: 'open' }));
+        const outcome = await Promise.race([drive(id), late]);
+        timer.abort();
+        if (outcome.state === 'completed' || outcome.state === 'compensated') return outcome;
+        if (leftMs === 0 || (settleOptions.untilWaiting && outcome.state === 'waiting')) return outcome;
+        await nextChange(Math.min(SETTLE_POLL_MS, leftMs));
+      }
+    },
+    async wake(tx, subject) {
+      await journal.wake(tx, subject);
+      tx.onCommit(changed);
+    },
+    async turnBack(subject, reason) {
+      return await database.transaction(async (tx) => {
+        const saga = await journal.seize(tx, subject, reason);
+        if (!saga) return undefined;
+        await definitionOf(saga).turn?.(tx, saga.data, reason);
+        tx.onCommit(changed);
+        return saga.id;
+      });
+    },
+    latest: (subject) => journal.latest(subject),
+  };
+
+  return {
+    sagas,
+    register(added) {
+      for (const definition of added) definitions.set(definition.name, definition);
+    },
+    sweep,
+    freeLeases: () => journal.freeLeases(),
+    start() {
+      sweeper = sweepForEver();
+    },
+    async stop() {
+      stopping.abort();
+      await sweeper;
+      await Promise.all(active.values());
+    },
+  };
+}
+
+/** A saga goes on after its request has ended, so it has the request's trace but not its deadline. */
+function sagaContext(saga: HeldSaga): RequestContext {
+  const trace = parseTraceparent(saga.trace) ?? newTrace();
+  return { requestId: currentContext()?.requestId ?? `saga-${saga.id}`, ...trace };
+}
