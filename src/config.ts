@@ -1,7 +1,20 @@
+import { resolve } from 'node:path';
+import { type Given, readConfigFiles } from './config-files.ts';
+import {
+  absentSettings,
+  flagOf,
+  nestedVariableOf,
+  type SettingName,
+  type SettingValues,
+  settingNames,
+  settingTable,
+} from './settings.ts';
+
 /** The whole configuration, validated and frozen. `loadConfig` is the only reader of the environment. */
 export interface Config {
   /** Which environment file was read. */
   readonly runEnv: string;
+  /** Absolute. */
   readonly dataDir: string;
   readonly host: string;
   /** 0 takes a free one. */
@@ -22,4 +35,136 @@ export interface Config {
   readonly mail: { readonly smtpUrl: string | undefined; readonly from: string };
   /** Checks the provider's webhooks; undefined takes one made for this installation. */
   readonly paymentWebhookSecret: string | undefined;
+}
+
+/** The configuration is wrong; `problems` holds every fault found, one sentence each, free of secrets. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration has ${problems.length === 1 ? 'a fault' : `${problems.length} faults`}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export interface ConfigSources {
+  /** Default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Values given on the command line, by setting. */
+  readonly flags?: Readonly<Partial<Record<SettingName, string>>>;
+  /** A YAML file that must be there; without one `deploy/config/banyan.yaml` is read if it is there. */
+  readonly file?: string;
+}
+
+/**
+ * Reads all layers (defaults, file, environment-specific file, environment, flags; a later one wins), validates
+ * them and freezes the result. Throws `ConfigError` with every fault at once.
+ */
+export function loadConfig(sources: ConfigSources = {}): Config {
+  const env = sources.env ?? process.env;
+  const problems: string[] = [];
+  const values: Partial<Record<SettingName, unknown>> = {};
+  const read = (variable: SettingName, ...layers: (Given | undefined)[]) => {
+    const given = layers.find((layer) => layer !== undefined);
+    values[variable] = parse(variable, given, problems);
+  };
+
+  const flags = fromFlags(sources.flags ?? {});
+  const environment = fromEnvironment(env, problems);
+  // Which files are read depends on RUN_ENV, so it is known before them.
+  read('RUN_ENV', flags.get('RUN_ENV'), environment.get('RUN_ENV'));
+  const files = readConfigFiles(sources.file, values.RUN_ENV as string | undefined, problems);
+  for (const variable of settingNames) {
+    if (variable === 'RUN_ENV') continue;
+    read(variable, flags.get(variable), environment.get(variable), files.get(variable));
+  }
+  if ((values.ADMIN_EMAIL === undefined) !== (values.ADMIN_PASSWORD === undefined)) {
+    problems.push('ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither');
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return deepFreeze(arrange(values as SettingValues));
+}
+
+function fromFlags(flags: Readonly<Partial<Record<SettingName, string>>>): Map<SettingName, Given> {
+  const given = new Map<SettingName, Given>();
+  for (const variable of settingNames) {
+    const text = flags[variable];
+    if (text !== undefined) given.set(variable, { text, source: `--${flagOf(variable)}` });
+  }
+  return given;
+}
+
+/** Takes plain and nested variables; an empty one counts as not set, as Compose files pass them. */
+function fromEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Map<SettingName, Given> {
+  const given = new Map<SettingName, Given>();
+  const nestedKnown = new Set<string>();
+  for (const variable of settingNames) {
+    const { path } = settingTable[variable];
+    const nested = path === undefined ? undefined : nestedVariableOf(path);
+    if (nested !== undefined) nestedKnown.add(nested);
+    const plainText = env[variable] || undefined;
+    const nestedText = (nested !== undefined && env[nested]) || undefined;
+    if (plainText !== undefined && nestedText !== undefined && plainText !== nestedText) {
+      problems.push(`${variable} and ${nested} are both set, and differ: unset one`);
+    }
+    if (plainText !== undefined) given.set(variable, { text: plainText, source: variable });
+    else if (nestedText !== undefined) given.set(variable, { text: nestedText, source: nested! });
+  }
+  for (const variable of Object.keys(env)) {
+    if (variable.startsWith('APP_') && !nestedKnown.has(variable)) {
+      problems.push(`${variable} is not a setting; docs/settings.md lists them`);
+    }
+  }
+  for (const variable of absentSettings) {
+    // An empty MODULES asks for a gateway without modules; any other empty variable asks for nothing.
+    if (env[variable] || (variable === 'MODULES' && env[variable] === '')) {
+      problems.push(`${variable} is set, but this version does not have it yet: unset it`);
+    }
+  }
+  return given;
+}
+
+function parse(variable: SettingName, given: Given | undefined, problems: string[]): unknown {
+  const setting = settingTable[variable];
+  const text = given?.text ?? setting.default;
+  if (text === undefined) return undefined;
+  const result = setting.schema.safeParse(text);
+  if (result.success) return result.data;
+  const found = setting.secret ? '' : `, got ${JSON.stringify(text)}`;
+  problems.push(`${given?.source ?? variable}: expected ${setting.expects}${found}`);
+  return undefined;
+}
+
+function arrange(values: SettingValues): Config {
+  const { ADMIN_EMAIL: email, ADMIN_PASSWORD: password } = values;
+  return {
+    runEnv: values.RUN_ENV,
+    dataDir: resolve(values.DATA_DIR),
+    host: values.HOST,
+    port: values.PORT,
+    opsHost: values.OPS_HOST,
+    opsPort: values.OPS_PORT,
+    migrate: values.MIGRATE,
+    roles: values.ROLES,
+    logLevel: values.LOG_LEVEL,
+    rateLimit: values.RATE_LIMIT,
+    trustedProxies: values.TRUSTED_PROXIES ?? [],
+    corsOrigins: values.CORS_ORIGINS ?? [],
+    token: { issuer: values.TOKEN_ISSUER, audience: values.TOKEN_AUDIENCE },
+    admin: email === undefined || password === undefined ? undefined : { email, password },
+    mail: { smtpUrl: values.SMTP_URL, from: values.MAIL_FROM },
+    paymentWebhookSecret: values.PAYMENT_WEBHOOK_SECRET,
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const member of Object.values(value)) deepFreeze(member);
+  }
+  return value;
 }

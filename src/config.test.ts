@@ -1,0 +1,209 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
+import { ConfigError, type ConfigSources, loadConfig } from './config.ts';
+import { nestedVariableOf, settingNames, settingTable } from './settings.ts';
+import { renderConfigFile, renderSettingsPage } from './settings-pages.ts';
+
+let folder: string;
+let file: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'banyan-config-'));
+  file = join(folder, 'shop.yaml');
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function load(sources: ConfigSources & { yaml?: string; sibling?: string } = {}) {
+  const { yaml = '', sibling = '', ...rest } = sources;
+  writeFileSync(file, yaml);
+  writeFileSync(join(folder, 'shop.production.yaml'), sibling);
+  return loadConfig({ env: {}, file, ...rest });
+}
+
+function problemsOf(sources: Parameters<typeof load>[0]): readonly string[] {
+  try {
+    load(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+test('without any layer the documented defaults hold', () => {
+  expect(load()).toMatchObject({
+    runEnv: 'development',
+    host: '0.0.0.0',
+    port: 8080,
+    opsHost: '127.0.0.1',
+    opsPort: 9090,
+    migrate: 'auto',
+    roles: ['http', 'worker'],
+    rateLimit: 600,
+    trustedProxies: [],
+    admin: undefined,
+    token: { issuer: 'banyan', audience: 'banyan' },
+  });
+});
+
+test('each layer wins over those below it', () => {
+  const yaml = 'http: { port: 1, host: a, rateLimit: 11 }\nlog: { level: warn }';
+  const sibling = 'http: { port: 2, rateLimit: off }';
+  const env = { RUN_ENV: 'production', PORT: '3', APP_LOG__LEVEL: 'error' };
+  expect(load({ yaml })).toMatchObject({ port: 1, host: 'a', rateLimit: 11, logLevel: 'warn' });
+  expect(load({ yaml, sibling, env: { RUN_ENV: 'production' } })).toMatchObject({
+    port: 2,
+    host: 'a',
+    rateLimit: undefined,
+  });
+  expect(load({ yaml, sibling, env })).toMatchObject({ port: 3, logLevel: 'error' });
+  expect(load({ yaml, sibling, env, flags: { PORT: '4' } }).port).toBe(4);
+});
+
+test('every setting can be given by a nested variable, and by a file', () => {
+  const samples: Record<string, string> = {
+    PORT: '1',
+    OPS_PORT: '2',
+    MIGRATE: 'off',
+    ROLES: 'worker',
+    ADMIN_EMAIL: 'a@example.com',
+    ADMIN_PASSWORD: '0123456789',
+    RATE_LIMIT: '7',
+    LOG_LEVEL: 'trace',
+    TRUSTED_PROXIES: '10.0.0.0/8,::1',
+    CORS_ORIGINS: 'https://shop.example.com',
+    SMTP_URL: 'smtp://mail.example.com:25',
+    MAIL_FROM: 'Shop <shop@example.com>',
+    PAYMENT_WEBHOOK_SECRET: 'x'.repeat(32),
+  };
+  const env: Record<string, string> = {};
+  const yaml = parseDocument('{}');
+  for (const name of settingNames) {
+    const { path } = settingTable[name];
+    if (path === undefined) continue;
+    env[nestedVariableOf(path)] = samples[name] ?? 'other';
+    yaml.setIn(path.split('.'), samples[name] ?? 'other');
+  }
+  const fromEnvironment = load({ env });
+  expect(fromEnvironment).toEqual(load({ yaml: String(yaml) }));
+  expect(fromEnvironment).toMatchObject({
+    host: 'other',
+    trustedProxies: ['10.0.0.0/8', '::1'],
+    admin: { email: 'a@example.com', password: '0123456789' },
+    mail: { smtpUrl: 'smtp://mail.example.com:25', from: 'Shop <shop@example.com>' },
+  });
+});
+
+test('a list in a file may be a YAML list', () => {
+  const yaml = 'http:\n  trustedProxies:\n    - 10.0.0.0/8\n    - 192.168.0.1\n';
+  expect(load({ yaml }).trustedProxies).toEqual(['10.0.0.0/8', '192.168.0.1']);
+});
+
+test('a password of digits in a file keeps its leading zero', () => {
+  const yaml = 'admin: { email: a@example.com, password: 0012345678 }';
+  expect(load({ yaml }).admin?.password).toBe('0012345678');
+});
+
+test('all faults are listed at once, each with its source', () => {
+  expect(
+    problemsOf({
+      env: { PORT: 'http', APP_NONSENSE: '1', ADMIN_EMAIL: 'a@example.com', DATABASE_URL: 'postgres://x' },
+      flags: { LOG_LEVEL: 'loud' },
+      yaml: 'http:\n  prot: 80\nshop: 1\nops: 7\n',
+    }),
+  ).toEqual([
+    'APP_NONSENSE is not a setting; docs/settings.md lists them',
+    'DATABASE_URL is set, but this version does not have it yet: unset it',
+    `http.prot (${file} line 2) is not a setting; docs/settings.md lists them`,
+    `shop (${file} line 3) is not a setting; docs/settings.md lists them`,
+    `ops (${file} line 4): expected a group of settings`,
+    'PORT: expected a port, 0 to 65535, got "http"',
+    '--log-level: expected one of fatal, error, warn, info, debug, trace, silent, got "loud"',
+    'ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither',
+  ]);
+});
+
+test.each([
+  ['PORT', '65536'],
+  ['PORT', '-1'],
+  ['OPS_PORT', '1e3'],
+  ['MIGRATE', 'yes'],
+  ['ROLES', 'http,http'],
+  ['ROLES', 'gateway'],
+  ['RATE_LIMIT', '0'],
+  ['TRUSTED_PROXIES', '10.0.0.0/33'],
+  ['TRUSTED_PROXIES', 'proxy'],
+  ['CORS_ORIGINS', 'https://shop.example.com/path'],
+  ['SMTP_URL', 'https://mail.example.com'],
+  ['MAIL_FROM', 'a@example.com\nBcc: b@example.com'],
+  ['PAYMENT_WEBHOOK_SECRET', 'short'],
+  ['RUN_ENV', '../production'],
+])('%s refuses %j', (name, value) => {
+  const problems = problemsOf({ env: { [name]: value } });
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toMatch(`${name}: expected`);
+});
+
+test.each([
+  'DATABASE_URL',
+  'ORDER_DATABASE_URL',
+  'REDIS_URL',
+  'MODULES',
+  'PEERS',
+  'SERVICE_SECRET',
+  'TLS_CERT',
+  'TLS_KEY',
+  'DATABASE_POOL_MAX',
+  'DATABASE_POOLER',
+])('%s, which this version lacks, is refused and not ignored', (name) => {
+  expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
+    `${name} is set, but this version does not have it yet: unset it`,
+  ]);
+});
+
+test('an empty variable counts as not set, but an empty MODULES asks for a gateway', () => {
+  expect(load({ env: { PORT: '', DATABASE_URL: '' } }).port).toBe(8080);
+  expect(problemsOf({ env: { MODULES: '' } })).toHaveLength(1);
+});
+
+test('a variable and its nested form may agree, and are refused when they differ', () => {
+  expect(load({ env: { PORT: '5', APP_HTTP__PORT: '5' } }).port).toBe(5);
+  expect(problemsOf({ env: { PORT: '5', APP_HTTP__PORT: '6' } })).toEqual([
+    'PORT and APP_HTTP__PORT are both set, and differ: unset one',
+  ]);
+});
+
+test('no message holds a secret', () => {
+  const secret = 'hunter2';
+  const problems = problemsOf({
+    env: { SMTP_URL: `http://user:${secret}@mail`, PAYMENT_WEBHOOK_SECRET: secret },
+    yaml: `admin:\n  password: {${secret}\n`,
+  });
+  expect(problems).toHaveLength(3);
+  expect(problems.join()).not.toContain(secret);
+});
+
+test('a file asked for by name must be there', () => {
+  const missing = join(folder, 'missing.yaml');
+  expect(problemsOf({ file: missing })).toEqual([`${missing}: cannot be read (ENOENT)`]);
+});
+
+test('the result is frozen all the way down', () => {
+  const config = load();
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(Object.isFrozen(config.roles)).toBe(true);
+  expect(Object.isFrozen(config.token)).toBe(true);
+});
+
+test('the settings page is what the table says', async () => {
+  await expect(renderSettingsPage()).toMatchFileSnapshot('../docs/settings.md');
+});
+
+test('the shipped file names every key, and changes nothing', async () => {
+  await expect(renderConfigFile()).toMatchFileSnapshot('../deploy/config/banyan.yaml');
+  expect(load({ yaml: renderConfigFile() })).toEqual(load());
+});

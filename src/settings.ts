@@ -1,0 +1,236 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+
+/**
+ * One setting. Its variable is the key in `settings`; its flag follows from the variable (`DATA_DIR`,
+ * `--data-dir`) and its nested variable from its place in a file (`http.port`, `APP_HTTP__PORT`).
+ */
+export interface Setting<Value = unknown> {
+  /** Its place in a YAML file; undefined when a file cannot hold it. */
+  readonly path?: string;
+  readonly description: string;
+  /** What a right value looks like, to end the sentence "expected …". */
+  readonly expects: string;
+  /** Every layer hands over text, so one schema serves them all. */
+  readonly schema: z.ZodType<Value, string>;
+  /** Text as somebody would write it; undefined: nothing is set. */
+  readonly default?: string;
+  /** What takes its place when nothing is set, for people. */
+  readonly otherwise?: string;
+  /** Its value appears in no message. */
+  readonly secret?: true;
+}
+
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/)
+  .transform(Number)
+  .pipe(z.int().max(65_535));
+const host = z.string().regex(/^[\w.:-]+$/);
+const name = z.string().min(1).max(200);
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+function commaSeparated<Item>(item: z.ZodType<Item, string>): z.ZodType<readonly Item[], string> {
+  const split = (text: string) => text.split(',').map((part) => part.trim());
+  return z.string().transform(split).pipe(z.array(item));
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text;
+}
+
+/** Every setting of this version: parsing, `--help` and docs/settings.md all come from here. */
+export const settings = {
+  PORT: {
+    path: 'http.port',
+    description: 'Public port; 0 takes a free one.',
+    expects: 'a port, 0 to 65535',
+    schema: port,
+    default: '8080',
+  },
+  HOST: {
+    path: 'http.host',
+    description: 'Address the public port listens on.',
+    expects: 'an address or a host name',
+    schema: host,
+    default: '0.0.0.0',
+  },
+  OPS_PORT: {
+    path: 'ops.port',
+    description: 'Operations port: metrics, health, control; 0 takes a free one.',
+    expects: 'a port, 0 to 65535',
+    schema: port,
+    default: '9090',
+  },
+  OPS_HOST: {
+    path: 'ops.host',
+    description: 'Address the operations port listens on.',
+    expects: 'an address or a host name',
+    schema: host,
+    default: '127.0.0.1',
+  },
+  DATA_DIR: {
+    path: 'database.dataDir',
+    description: "Folder of the embedded database and of the shop's other files.",
+    expects: 'a folder',
+    schema: z.string().min(1),
+    default: './data',
+  },
+  MIGRATE: {
+    path: 'database.migrate',
+    description: '`auto`: serve applies pending migrations first; `off`: a job runs `banyan migrate`.',
+    expects: '`auto` or `off`',
+    schema: z.enum(['auto', 'off']) as z.ZodType<'auto' | 'off', string>,
+    default: 'auto',
+  },
+  ROLES: {
+    path: 'process.roles',
+    description: 'What this process does: `http` answers requests, `worker` runs events, sagas and jobs.',
+    expects: '`http`, `worker` or `http,worker`',
+    schema: commaSeparated(z.enum(['http', 'worker']) as z.ZodType<'http' | 'worker', string>).refine(
+      (roles) => new Set(roles).size === roles.length,
+    ),
+    default: 'http,worker',
+  },
+  ADMIN_EMAIL: {
+    path: 'admin.email',
+    description: "The first admin's e-mail address; goes with ADMIN_PASSWORD.",
+    expects: 'an e-mail address',
+    schema: z.email(),
+    otherwise: 'made and printed once',
+  },
+  ADMIN_PASSWORD: {
+    path: 'admin.password',
+    description: "The first admin's password; goes with ADMIN_EMAIL.",
+    expects: '8 to 128 characters',
+    schema: z.string().min(8).max(128),
+    otherwise: 'made and printed once',
+    secret: true,
+  },
+  RATE_LIMIT: {
+    path: 'http.rateLimit',
+    description: 'Requests a minute for one client, or `off`. Failed logins keep their own limit always.',
+    expects: 'a whole number from 1, or `off`',
+    schema: z
+      .string()
+      .regex(/^([1-9]\d{0,8}|off)$/)
+      .transform((text) => (text === 'off' ? undefined : Number(text))),
+    default: '600',
+  },
+  TRUSTED_PROXIES: {
+    path: 'http.trustedProxies',
+    description: 'Networks whose X-Forwarded-For counts, comma separated.',
+    expects: 'addresses or networks, as `10.0.0.0/8,::1`',
+    schema: commaSeparated(z.string().refine(isNetwork)),
+    otherwise: 'none',
+  },
+  CORS_ORIGINS: {
+    path: 'http.corsOrigins',
+    description: 'Origins whose pages may call the API, comma separated.',
+    expects: 'origins, as `https://shop.example.com`',
+    schema: commaSeparated(z.string().refine(isOrigin)),
+    otherwise: 'none',
+  },
+  TOKEN_ISSUER: {
+    path: 'token.issuer',
+    description: '`iss` of access tokens.',
+    expects: 'a name',
+    schema: name,
+    default: 'banyan',
+  },
+  TOKEN_AUDIENCE: {
+    path: 'token.audience',
+    description: '`aud` of access tokens.',
+    expects: 'a name',
+    schema: name,
+    default: 'banyan',
+  },
+  SMTP_URL: {
+    path: 'mail.smtpUrl',
+    description: 'Mail server, as `smtps://user:password@mail.example.com`.',
+    expects: 'an smtp:// or smtps:// URL',
+    schema: z.url({ protocol: /^smtps?$/ }),
+    otherwise: '`.eml` files in `DATA_DIR/mail`',
+    secret: true,
+  },
+  MAIL_FROM: {
+    path: 'mail.from',
+    description: 'Sender of all mail.',
+    expects: 'an address, as `Shop <shop@example.com>`',
+    // A line break here would let a value add headers of its own.
+    schema: z.string().regex(/^[^\r\n]*[^\s<>@]+@[^\s<>@]+>?$/),
+    default: 'Banyan <shop@localhost>',
+  },
+  PAYMENT_WEBHOOK_SECRET: {
+    path: 'payment.webhookSecret',
+    description: "Checks the payment provider's webhooks.",
+    expects: '32 characters or more',
+    schema: z.string().min(32),
+    otherwise: 'made for this installation',
+    secret: true,
+  },
+  LOG_LEVEL: {
+    path: 'log.level',
+    description: 'How much is logged.',
+    expects: `one of ${logLevels.join(', ')}`,
+    schema: z.enum(logLevels) as z.ZodType<(typeof logLevels)[number], string>,
+    default: 'info',
+  },
+  RUN_ENV: {
+    description: 'Which environment-specific file is read: `banyan.<RUN_ENV>.yaml` beside `banyan.yaml`.',
+    expects: 'small letters, digits and dashes',
+    schema: z.string().regex(/^[a-z0-9-]+$/),
+    default: 'development',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+
+/** All settings after parsing; those without a default may be undefined. */
+export type SettingValues = {
+  readonly [Name in SettingName]: (typeof settings)[Name] extends { default: string }
+    ? z.output<(typeof settings)[Name]['schema']>
+    : z.output<(typeof settings)[Name]['schema']> | undefined;
+};
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+/** The same table with its entries' own types forgotten, for code that treats all alike. */
+export const settingTable: Readonly<Record<SettingName, Setting>> = settings;
+
+/** `DATA_DIR` → `data-dir`. */
+export function flagOf(variable: SettingName): string {
+  return variable.toLowerCase().replaceAll('_', '-');
+}
+
+/** `database.dataDir` → `APP_DATABASE__DATA_DIR`. */
+export function nestedVariableOf(path: string): string {
+  const segments = path.split('.').map((segment) => segment.replace(/[A-Z]/g, '_$&').toUpperCase());
+  return `APP_${segments.join('__')}`;
+}
+
+const modules = ['USER', 'PRODUCT', 'ORDER', 'PAYMENT', 'NOTIFICATION'];
+
+/**
+ * Settings of the API's description that this version does not have. Ignoring one would start a shop on another
+ * database, or unprotected, so the start is refused instead.
+ */
+export const absentSettings: readonly string[] = [
+  'DATABASE_URL',
+  ...modules.map((module) => `${module}_DATABASE_URL`),
+  'DATABASE_POOL_MAX',
+  'DATABASE_POOLER',
+  'REDIS_URL',
+  'MODULES',
+  'PEERS',
+  'SERVICE_SECRET',
+  'TLS_CERT',
+  'TLS_KEY',
+];
