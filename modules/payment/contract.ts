@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { moneySchema } from '#platform/money';
+import { amountSchema, currencySchema, moneySchema } from '#platform/money';
 import { command, defineContract, query } from '#platform/rpc/contract';
 
 export const paymentMethodSchema = z.strictObject({
@@ -62,6 +62,27 @@ export const paymentContract = defineContract('payment', {
     payments: query({
       input: z.object({ orderIds: z.array(z.uuid()).max(500) }),
       output: z.object({ payments: z.array(paymentSchema) }),
+      errors: [],
+    }),
+    /**
+     * What these orders' payments come to, in minor units, for reconciling orders with money; orders that were
+     * never charged are left out. `captures` counts the payments that were captured, given back or not. `pending`:
+     * a charge's outcome or a refund is still open, so the figures may yet change by themselves.
+     */
+    settlements: query({
+      input: z.object({ orderIds: z.array(z.uuid()).max(500) }),
+      output: z.object({
+        settlements: z.array(
+          z.object({
+            orderId: z.uuid(),
+            captures: z.int().min(0),
+            captured: amountSchema,
+            refunded: amountSchema,
+            currency: currencySchema,
+            pending: z.boolean(),
+          }),
+        ),
+      }),
       errors: [],
     }),
   },
