@@ -65,3 +65,24 @@ export const JOB_ERRORS = 1_000;
 
 /** How long a stopping process waits for requests and handlers in flight. */
 export const STOP_TIMEOUT_MS = 10_000;
+
+/** A repeat waits this long for a first request whose client has gone away, then is told that it still runs. */
+export const REPEAT_WAIT_MS = 30_000;
+/** The edge answers 503 after this long: the deadline that calls get, and a little for what ends at it. */
+export const ANSWER_TIMEOUT_MS = CALL_TIMEOUT_MS + 5_000;
+/** A client told to come back because the process is busy finds room again about this soon. */
+export const OVERLOAD_RETRY_SECONDS = 1;
+/** Rate limits count requests in windows of this length (API.md: requests a minute). */
+export const RATE_WINDOW_SECONDS = 60;
+/** Wrong members named in one answer; more would not help whoever mends the request. */
+export const REQUEST_ERRORS = 50;
+/** Verification keys are read anew after this long; a new key must be published longer before it signs. */
+export const KEYS_FRESH_MS = 60_000;
+/** While they cannot be read, known keys serve this long, so that a short outage logs nobody out. */
+export const KEYS_STALE_MS = 600_000;
+/** Tokens that name unknown keys make us read the keys at most this often, so that forgeries cost little. */
+export const KEYS_REFRESH_MS = 5_000;
+/** An idle connection is kept longer than load balancers keep theirs, so that they close first. */
+export const KEEP_ALIVE_MS = 65_000;
+/** A health check that takes longer counts as failed. */
+export const HEALTH_TIMEOUT_MS = 2_000;

@@ -41,7 +41,8 @@ create table inbox (
 create index inbox_stream on inbox (stream, position);
 create index inbox_at on inbox (at);
 
--- Answers kept for clients that ask again. No status yet: claimed by work that is still to end.
+-- Answers kept for clients that ask again. No status yet: claimed by work that is still to end. The body is the
+-- JSON text itself, since jsonb would reorder its members and a repeat gets the same bytes.
 create table idempotency (
   user_id uuid not null,
   route text not null,
@@ -50,7 +51,8 @@ create table idempotency (
   resource_id uuid,
   status integer,
   headers jsonb,
-  body jsonb,
+  version bigint,
+  body text,
   created_at timestamptz(3) not null default now(),
   primary key (user_id, route, key)
 );

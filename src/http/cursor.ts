@@ -1,4 +1,6 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { AppError } from '../errors.ts';
 
 /** The query members that every list has. A limit past 100 is coerced to 100. */
 export const pageQuery = {
@@ -22,4 +24,34 @@ export interface Cursors {
 /** The answer of a list. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ data: z.array(item), nextCursor: z.string().nullable() });
+}
+
+/**
+ * Cursors are the sort key in the clear with a seal (HMAC-SHA256) over it and the list's name: clients could read
+ * one, but not make one, and one of another list or other filters does not open.
+ */
+export function createCursors(secret: string): Cursors {
+  const sealOf = (list: string, position: string) =>
+    createHmac('sha256', secret)
+      .update(JSON.stringify([list, position]))
+      .digest();
+  return {
+    seal(list, position) {
+      const text = Buffer.from(JSON.stringify(position)).toString('base64url');
+      return `${text}.${sealOf(list, text).toString('base64url')}`;
+    },
+    open(list, cursor) {
+      const [text, seal] = cursor.split('.');
+      if (text !== undefined && seal !== undefined) {
+        const given = Buffer.from(seal, 'base64url');
+        const expected = sealOf(list, text);
+        if (given.length === expected.length && timingSafeEqual(given, expected)) {
+          return JSON.parse(Buffer.from(text, 'base64url').toString());
+        }
+      }
+      throw new AppError('invalid', 'invalid_cursor', 'the cursor was not made for this list', {
+        extra: { errors: [{ path: 'cursor', message: 'was not made for this list' }] },
+      });
+    },
+  };
 }
