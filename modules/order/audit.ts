@@ -1,0 +1,88 @@
+import type { AuditCheck, Finding } from '#platform/audit';
+import { moneyFault } from './audit-money.ts';
+import {
+  type AuditedOrder,
+  readSettledOrders,
+  readStreams,
+  readStuckOrders,
+  readUnloggedOrders,
+  rereadSettledOrders,
+} from './audit-store.ts';
+import { BATCH, SAGA_GRACE_MS, UNPAID_GRACE_MS, UNPAID_WINDOW_MS } from './limits.ts';
+import type { OrderContext } from './needs.ts';
+
+const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
+
+/** The module's checks of RELIABILITY's invariants: money (I2), no standstill (I4), a whole log (I6). */
+export function auditOrders(context: OrderContext): AuditCheck[] {
+  return [
+    () => auditMoney(context),
+    () => auditProgress(context),
+    () => auditLog(context),
+    () => auditUnlogged(context),
+  ];
+}
+
+async function* auditMoney(context: OrderContext): AsyncIterable<Finding> {
+  let after = BEFORE_ALL;
+  for (;;) {
+    const orders = await readSettledOrders(context.database, after, BATCH);
+    const last = orders.at(-1);
+    if (!last) return;
+    after = last.id;
+    const suspects = await faultsOf(context, orders);
+    // The two modules were read one after the other: what moved in between is looked at again.
+    const ids = suspects.map(({ order }) => order.id);
+    const again = ids.length > 0 ? await rereadSettledOrders(context.database, ids) : [];
+    for (const { order, detail } of await faultsOf(context, again)) {
+      yield { invariant: 'I2', subject: `order ${order.id} (${order.number})`, detail };
+    }
+  }
+}
+
+async function faultsOf(
+  { needs }: OrderContext,
+  orders: readonly AuditedOrder[],
+): Promise<{ order: AuditedOrder; detail: string }[]> {
+  if (orders.length === 0) return [];
+  const { settlements } = await needs.payment.settlements({ orderIds: orders.map((order) => order.id) });
+  const byOrder = new Map(settlements.map((settlement) => [settlement.orderId, settlement]));
+  return orders.flatMap((order) => {
+    const detail = moneyFault(order, byOrder.get(order.id));
+    return detail === undefined ? [] : [{ order, detail }];
+  });
+}
+
+async function* auditProgress({ database }: OrderContext): AsyncIterable<Finding> {
+  const graceMs = { saga: SAGA_GRACE_MS, unpaid: UNPAID_WINDOW_MS + UNPAID_GRACE_MS };
+  for (const { id, detail } of await readStuckOrders(database, graceMs, BATCH)) {
+    yield { invariant: 'I4', subject: `order ${id}`, detail };
+  }
+}
+
+async function* auditLog({ database }: OrderContext): AsyncIterable<Finding> {
+  let after = BEFORE_ALL;
+  for (;;) {
+    const streams = await readStreams(database, after, BATCH);
+    const end = streams.at(-1);
+    if (!end) return;
+    after = end.stream;
+    for (const { stream, first, last, count, viewed } of streams) {
+      const subject = `order ${stream}`;
+      if (first !== 1 || last !== count) {
+        const detail = `its log has ${count} events with versions from ${first} to ${last}`;
+        yield { invariant: 'I6', subject, detail };
+      }
+      if (viewed !== last) {
+        const found = viewed === null ? 'is missing' : `stands at version ${viewed}`;
+        yield { invariant: 'I6', subject, detail: `its read model ${found}, its log at ${last}` };
+      }
+    }
+  }
+}
+
+async function* auditUnlogged({ database }: OrderContext): AsyncIterable<Finding> {
+  for (const id of await readUnloggedOrders(database, BATCH)) {
+    yield { invariant: 'I6', subject: `order ${id}`, detail: 'its read model has no events' };
+  }
+}

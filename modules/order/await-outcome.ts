@@ -1,0 +1,49 @@
+import { AppError } from '#platform/errors';
+import type { IdempotencyClaim } from '#platform/http/idempotency';
+import type { Answer } from '#platform/http/route';
+import type { OrderContext } from './needs.ts';
+import type { Patience } from './prefer.ts';
+import { openAnswer, withAddress } from './present-answer.ts';
+
+/** The saga that an answer depends on. */
+export interface Pending {
+  readonly sagaId: string;
+  readonly orderId: string;
+  /** A repeat waits for what comes by webhook too; a first request hands the waiting back to the client. */
+  readonly repeat: boolean;
+}
+
+/**
+ * Drives the saga for as long as the client waits and gives the answer that its end stored under the key: so the
+ * first request, a repeat that took over, and every replay read the same. Still under way: 202 with the order. An
+ * end that is not final freed the key: `order_abandoned` (unavailable), and the client may ask anew.
+ */
+export async function awaitOutcome(
+  context: OrderContext,
+  claim: IdempotencyClaim | undefined,
+  pending: Pending,
+  patience: Patience,
+): Promise<Answer> {
+  const { sagas, idempotency, database } = context;
+  const { sagaId, orderId } = pending;
+  const untilWaiting = !patience.named && !pending.repeat;
+  const outcome = await sagas.settle(sagaId, patience.waitMs, { untilWaiting });
+  if (outcome.state === 'open' || outcome.state === 'waiting') return await openAnswer(database, orderId);
+  const remembered = await idempotency.find(claim);
+  if (remembered?.state === 'answered') return await withAddress(database, asFirst(remembered.answer));
+  throw new AppError(
+    'unavailable',
+    'order_abandoned',
+    'the outcome stayed unknown, the order was cancelled',
+    {
+      extra: { orderId },
+      retryAfterSeconds: 1,
+    },
+  );
+}
+
+/** Whoever saw the saga end is the first to be answered, though the answer was stored before it was given. */
+function asFirst(answer: Answer): Answer {
+  const { 'idempotency-replayed': _, ...headers } = answer.headers ?? {};
+  return { ...answer, headers };
+}

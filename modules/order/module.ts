@@ -1,0 +1,49 @@
+import { lateCaptureRefunded, paymentSettled } from '#modules/payment/events';
+import { userErased } from '#modules/user/events';
+import { defineModule } from '#platform/module';
+import { auditOrders } from './audit.ts';
+import { createCancelSaga } from './cancel-saga.ts';
+import { orderContract } from './contract.ts';
+import { expireUnpaid } from './expire-unpaid.ts';
+import { createHandlers } from './handlers.ts';
+import { UNPAID_SWEEP_MS } from './limits.ts';
+import { needs } from './needs.ts';
+import { createOnLateCaptureRefunded } from './on-late-capture-refunded.ts';
+import { createOnPaymentSettled } from './on-payment-settled.ts';
+import { createOnUserErased } from './on-user-erased.ts';
+import { createPaySaga } from './pay-saga.ts';
+import { createPlaceSaga } from './place-saga.ts';
+import { createReadReceipt } from './read-receipt.ts';
+import { orderRoutes } from './routes.ts';
+
+export const orderModule = defineModule({
+  contract: orderContract,
+  schema: 'orders',
+  needs,
+  routes: orderRoutes,
+  create(context) {
+    const sagas = {
+      place: createPlaceSaga(context),
+      pay: createPaySaga(context),
+      cancel: createCancelSaga(context),
+    };
+    return {
+      api: { receipt: createReadReceipt(context) },
+      handlers: createHandlers(context, sagas),
+      on: {
+        [paymentSettled.type]: createOnPaymentSettled(context),
+        [lateCaptureRefunded.type]: createOnLateCaptureRefunded(context),
+        [userErased.type]: createOnUserErased(),
+      },
+      sagas: Object.values(sagas),
+      schedules: [
+        {
+          name: 'expire-unpaid-orders',
+          everyMs: UNPAID_SWEEP_MS,
+          run: () => expireUnpaid(context, sagas.cancel),
+        },
+      ],
+      audit: auditOrders(context),
+    };
+  },
+});

@@ -1,0 +1,24 @@
+import type { Queryable } from '#platform/database/database';
+import type { Answer } from '#platform/http/route';
+import { type OrderBody, orderBody, orderPath } from './order-resource.ts';
+import { findAddress } from './personal-store.ts';
+import { type AddressedOrderRow, findOrder } from './store.ts';
+
+/** An order as it stands now. */
+export function orderAnswer(row: AddressedOrderRow): Answer {
+  return { status: 200, body: orderBody(row), version: row.version };
+}
+
+/** Puts the address, null after erasure, back into an answer that was made to be stored. Problems have none. */
+export async function withAddress(from: Queryable, answer: Answer): Promise<Answer> {
+  if (answer.status >= 400) return answer;
+  const body = answer.body as OrderBody;
+  return { ...answer, body: { ...body, shippingAddress: await findAddress(from, body.id) } };
+}
+
+/** The answer while an order's saga is still under way: never stored, so a repeat asks for the outcome again. */
+export async function openAnswer(from: Queryable, orderId: string): Promise<Answer> {
+  const row = await findOrder(from, orderId);
+  if (!row) throw new Error(`order ${orderId} exists once its saga was started`);
+  return { status: 202, body: orderBody(row), headers: { location: orderPath(orderId) } };
+}
