@@ -1,0 +1,37 @@
+import { type Command, Option } from 'commander';
+import { type Config, loadConfig } from '../config.ts';
+import { flagOf, type SettingName, settingNames, settingTable } from '../settings.ts';
+import { createLogger, type Logger } from '../telemetry/log.ts';
+
+/** Gives the command a flag for each of `names`, as settings.ts has them; all other settings still count. */
+export function addSettings(command: Command, names: readonly SettingName[] = settingNames): Command {
+  command.option('--config <file>', 'YAML file with settings (default: deploy/config/banyan.yaml)');
+  for (const name of names) {
+    const { description, otherwise } = settingTable[name];
+    const fallback = otherwise ?? settingTable[name].default;
+    const option = new Option(`--${flagOf(name)} <value>`, `${description} (${name}; default: ${fallback})`);
+    command.addOption(option.helpGroup('Settings:'));
+  }
+  return command;
+}
+
+/** The configuration that the command line, the environment and the files make together. */
+export function configOf(command: Command): Config {
+  const options = command.opts<Record<string, string | undefined>>();
+  const flags: Partial<Record<SettingName, string>> = {};
+  for (const option of command.options) {
+    const name = settingNames.find((candidate) => option.long === `--${flagOf(candidate)}`);
+    const value = options[option.attributeName()];
+    if (name !== undefined && value !== undefined) flags[name] = value;
+  }
+  return loadConfig({ flags, file: options.config });
+}
+
+/**
+ * The log of a command that opens a shop for its own use: on standard error, and quiet unless `--log-level` asks,
+ * so that results and progress stay readable.
+ */
+export function commandLog(command: Command): Logger {
+  const level = command.opts<{ logLevel?: string }>().logLevel ?? 'warn';
+  return createLogger({ level, pretty: false, destination: process.stderr });
+}

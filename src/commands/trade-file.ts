@@ -1,0 +1,55 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { z } from 'zod';
+import { CommandError, exitCodes } from './exit-codes.ts';
+
+const tradeOrderSchema = z.object({
+  /** Becomes the Idempotency-Key, so it keeps to that header's form. */
+  invoice: z.string().regex(/^[\x20-\x7e]{1,255}$/),
+  /** Empty when the shop did not know who bought. */
+  customer: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{0,40}$/)
+    .default(''),
+  items: z.array(z.object({ sku: z.string(), quantity: z.int().min(1) })).min(1),
+});
+
+/** One invoice of the past. */
+export type TradeOrder = z.output<typeof tradeOrderSchema>;
+
+/**
+ * Reads up to `limit` orders from a file of one JSON object a line, gzipped when its name ends in `.gz`. Fails
+ * with exit code 66 when it cannot be read and 65, naming the line, when it is malformed.
+ */
+export async function readTrade(path: string, limit = Number.POSITIVE_INFINITY): Promise<TradeOrder[]> {
+  const orders: TradeOrder[] = [];
+  let line = 0;
+  const file = createReadStream(path);
+  const input: Readable = path.endsWith('.gz') ? pipeline(file, createGunzip(), () => undefined) : file;
+  try {
+    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+      if (orders.length >= limit) break;
+      line += 1;
+      if (text.trim() !== '') orders.push(tradeOrderSchema.parse(JSON.parse(text)));
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const unreadable = ['ENOENT', 'EACCES', 'EISDIR'].includes(code ?? '');
+    throw unreadable
+      ? new CommandError(exitCodes.noInput, `${path} cannot be read (${code})`, { cause: error })
+      : new CommandError(exitCodes.badData, `${path} line ${line}: ${describe(error)}`, { cause: error });
+  } finally {
+    file.destroy();
+  }
+  return orders;
+}
+
+function describe(error: unknown): string {
+  if (error instanceof z.ZodError) {
+    return error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
+}
