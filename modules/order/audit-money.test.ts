@@ -9,7 +9,7 @@ function fault(
   total: number,
   paid?: { captures: number; captured: number; refunded?: number; currency?: string; pending?: boolean },
 ) {
-  const order = { id: orderId, number: 'B-1', status, currency: 'GBP', total, version: 2 };
+  const order = { id: orderId, number: 'B-1', status, currency: 'GBP', total };
   return moneyFault(order, paid && { orderId, refunded: 0, currency: 'GBP', pending: false, ...paid });
 }
 

@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '#platform/database/database';
-import { textArray } from '#platform/database/sql';
 import type { OrderStatus } from './order.ts';
 
 /** What the audit compares with the order's payments. `total` in minor units. */
@@ -10,11 +9,9 @@ export interface AuditedOrder {
   readonly status: OrderStatus;
   readonly currency: string;
   readonly total: number;
-  readonly version: number;
 }
 
 const SETTLED = sql`not exists (select 1 from orders.saga s where s.subject = v.id and s.state <> 'done')`;
-const AUDITED = sql`v.id, v.number, v.status, v.currency, v.total, v.version`;
 
 /** The next orders by id that no saga works on. */
 export async function readSettledOrders(
@@ -23,19 +20,9 @@ export async function readSettledOrders(
   limit: number,
 ): Promise<AuditedOrder[]> {
   return await database.rows<AuditedOrder>(sql`
-    select ${AUDITED} from orders.order_view v
+    select v.id, v.number, v.status, v.currency, v.total from orders.order_view v
     where v.id > ${afterId}::uuid and ${SETTLED}
     order by v.id limit ${limit}`);
-}
-
-/** Those of `ids` that no saga works on, as they are now. */
-export async function rereadSettledOrders(
-  database: Database,
-  ids: readonly string[],
-): Promise<AuditedOrder[]> {
-  return await database.rows<AuditedOrder>(sql`
-    select ${AUDITED} from orders.order_view v
-    where v.id = any(${textArray(ids)}::uuid[]) and ${SETTLED}`);
 }
 
 export interface StuckOrder {
