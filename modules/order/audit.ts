@@ -2,7 +2,7 @@ import type { AuditCheck, Finding } from '#platform/audit';
 import { moneyFault } from './audit-money.ts';
 import { readSettledOrders, readStreams, readStuckOrders, readUnloggedOrders } from './audit-store.ts';
 import { BATCH, SAGA_GRACE_MS, UNPAID_GRACE_MS, UNPAID_WINDOW_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 

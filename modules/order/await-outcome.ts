@@ -1,7 +1,7 @@
 import { AppError } from '#platform/errors';
 import type { IdempotencyClaim } from '#platform/http/idempotency';
 import type { Answer } from '#platform/http/route';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import type { Patience } from './prefer.ts';
 import { openAnswer, withAddress } from './present-answer.ts';
 

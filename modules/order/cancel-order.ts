@@ -6,7 +6,7 @@ import { changeOrder, orderNotFound } from './change-order.ts';
 import { CANCELLED } from './charge-step.ts';
 import { whenFree } from './give-way.ts';
 import { DEFAULT_WAIT_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { storableAnswer } from './order-resource.ts';
 import { withAddress } from './present-answer.ts';
 import type { CancelReason } from './saga-ends.ts';

@@ -1,7 +1,7 @@
 import type { Money } from '#platform/money';
 import { type SagaDefinition, stepDone } from '#platform/saga/saga';
 import { CANCELLED } from './charge-step.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { recordRefund } from './saga-ends.ts';
 
 export interface CancelData {

@@ -1,7 +1,7 @@
 import { AppError, isAppError } from '#platform/errors';
 import type { Money } from '#platform/money';
 import { type SagaStep, stepDone } from '#platform/saga/saga';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { findToken } from './personal-store.ts';
 
 /** Why an order's saga turned back, besides what product and payment answer by their own codes. */

@@ -4,7 +4,7 @@ import type { CancelData } from './cancel-saga.ts';
 import { changeOrder } from './change-order.ts';
 import { WINDOW_CLOSED } from './charge-step.ts';
 import { UNPAID_SWEEP_BATCH, UNPAID_WINDOW_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { findUnpaid } from './store.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { AppError, isAppError } from '#platform/errors';
 import { DEFAULT_WAIT_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 
 /** The refusal of work on an order whose saga is under way; `whenFree` waits and tries again. */
 export function orderBusy(): AppError {

@@ -4,7 +4,7 @@ import { cancelOrder } from './cancel-order.ts';
 import type { CancelData } from './cancel-saga.ts';
 import { listVisibleOrders } from './list-orders.ts';
 import { moveOrder } from './move-order.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { payOrder } from './pay-order.ts';
 import type { PayData } from './pay-saga.ts';
 import { placeOrder } from './place-order.ts';

@@ -1,5 +1,5 @@
 import { type Answer, hasRole, type Principal } from '#platform/http/route';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { orderBody } from './order-resource.ts';
 import { listOrders, type OrderFilter } from './store.ts';
 

@@ -1,4 +1,7 @@
+import { paymentContract } from '#modules/payment/contract';
 import { lateCaptureRefunded, paymentSettled } from '#modules/payment/events';
+import { productContract } from '#modules/product/contract';
+import { userContract } from '#modules/user/contract';
 import { userErased } from '#modules/user/events';
 import { defineModule } from '#platform/module';
 import { auditOrders } from './audit.ts';
@@ -7,7 +10,6 @@ import { orderContract } from './contract.ts';
 import { expireUnpaid } from './expire-unpaid.ts';
 import { createHandlers } from './handlers.ts';
 import { UNPAID_SWEEP_MS } from './limits.ts';
-import { needs } from './needs.ts';
 import { createOnLateCaptureRefunded } from './on-late-capture-refunded.ts';
 import { createOnPaymentSettled } from './on-payment-settled.ts';
 import { createOnUserErased } from './on-user-erased.ts';
@@ -19,7 +21,7 @@ import { orderRoutes } from './routes.ts';
 export const orderModule = defineModule({
   contract: orderContract,
   schema: 'orders',
-  needs,
+  needs: { user: userContract, product: productContract, payment: paymentContract },
   routes: orderRoutes,
   create(context) {
     const sagas = {

@@ -1,8 +1,8 @@
 import { type IdempotencyClaim, requireFresh } from '#platform/http/idempotency';
 import type { Answer } from '#platform/http/route';
 import { changeOrder, orderNotFound } from './change-order.ts';
-import type { OrderContext } from './needs.ts';
 import type { OrderCommand } from './order.ts';
+import type { OrderContext } from './order-context.ts';
 import { storableAnswer } from './order-resource.ts';
 import { withAddress } from './present-answer.ts';
 import { findOrder } from './store.ts';

@@ -3,7 +3,7 @@ import { AppError } from '#platform/errors';
 import type { DataOf } from '#platform/events/event';
 import type { EventHandler } from '#platform/events/inbox';
 import { changeOrder } from './change-order.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 
 /**
  * Money that came after its order was given up has gone back: the order remembers it, and its owner is told. A

@@ -1,7 +1,7 @@
 import type { paymentSettled } from '#modules/payment/events';
 import type { DataOf } from '#platform/events/event';
 import type { EventHandler } from '#platform/events/inbox';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 
 /** A charge has its outcome at last: the saga that waits for it asks again, and is told. */
 export function createOnPaymentSettled(context: OrderContext): EventHandler<DataOf<typeof paymentSettled>> {

@@ -4,7 +4,7 @@ import { ABANDONED, type SagaDefinition, type SagaStep, stepDone } from '#platfo
 import { changeOrder } from './change-order.ts';
 import { CANCELLED, type ChargeData, createChargeStep, DECLINED, WINDOW_CLOSED } from './charge-step.ts';
 import { UNPAID_GRACE_MS, UNPAID_WINDOW_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { storableAnswer } from './order-resource.ts';
 import { dropToken } from './personal-store.ts';
 import { refusal } from './refusal.ts';

@@ -3,7 +3,7 @@ import type { Answer } from '#platform/http/route';
 import type { SagaDefinition } from '#platform/saga/saga';
 import { awaitOutcome } from './await-outcome.ts';
 import { createOrder } from './change-order.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { type CardToken, keepAddress, keepToken } from './personal-store.ts';
 import type { PlaceData } from './place-saga.ts';
 import type { Patience } from './prefer.ts';

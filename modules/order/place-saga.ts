@@ -11,8 +11,8 @@ import {
 import { changeOrder } from './change-order.ts';
 import { CANCELLED, type ChargeData, createChargeStep, DECLINED } from './charge-step.ts';
 import { UNPAID_GRACE_MS, UNPAID_WINDOW_MS } from './limits.ts';
-import type { OrderContext } from './needs.ts';
 import type { Shortage } from './order.ts';
+import type { OrderContext } from './order-context.ts';
 import { storableAnswer } from './order-resource.ts';
 import { dropToken } from './personal-store.ts';
 import type { WantedLine } from './price-lines.ts';

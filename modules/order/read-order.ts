@@ -3,7 +3,7 @@ import type { Product } from '#modules/product/contract';
 import type { User } from '#modules/user/contract';
 import { type Answer, hasRole, type Principal } from '#platform/http/route';
 import { orderNotFound } from './change-order.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { orderBody } from './order-resource.ts';
 import { type AddressedOrderRow, findOrder, readEvents } from './store.ts';
 

@@ -1,7 +1,7 @@
 import { AppError } from '#platform/errors';
 import type { Implementation } from '#platform/rpc/contract';
 import type { orderContract } from './contract.ts';
-import type { OrderContext } from './needs.ts';
+import type { OrderContext } from './order-context.ts';
 import { orderBody } from './order-resource.ts';
 import { findOrder } from './store.ts';
 

@@ -3,8 +3,8 @@ import type { Money } from '#platform/money';
 import type { SagaReason } from '#platform/saga/saga';
 import { changeOrder } from './change-order.ts';
 import { CANCELLED } from './charge-step.ts';
-import type { OrderContext } from './needs.ts';
 import type { CancelledBy } from './order.ts';
+import type { OrderContext } from './order-context.ts';
 
 /** The reason of a saga that a person's cancellation turned back. */
 export interface CancelReason extends SagaReason {
