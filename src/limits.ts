@@ -63,7 +63,19 @@ export const JOB_ATTEMPTS = 5;
 /** Line errors kept of one job; more would not help whoever mends the file. */
 export const JOB_ERRORS = 1_000;
 
-/** How long a stopping process waits for requests and handlers in flight. */
+/** Old keys, events and journals are looked for this often; each look deletes a bounded number of rows. */
+export const CLEAN_UP_EVERY_MS = 60_000;
+/** Ended sagas stay this long for whoever asks what happened to an order. */
+export const SAGA_KEEP_DAYS = 30;
+
+/** A database that does not answer a probe by then is down for whoever asks about health. */
+export const HEALTH_CHECK_MS = 2_000;
+/** Between two looks of an audit at what seemed broken. */
+export const AUDIT_LOOKS_MS = 5_000;
+
+/** How long a stopping process lets requests in flight finish; the longest takes 5 s unless it asked to wait. */
+export const DRAIN_TIMEOUT_MS = 8_000;
+/** How long one part of a stopping process may take; more than the drain, so that it can end by itself. */
 export const STOP_TIMEOUT_MS = 10_000;
 
 /** A repeat waits this long for a first request whose client has gone away, then is told that it still runs. */

@@ -13,6 +13,7 @@ import { drizzle } from 'drizzle-orm/pglite';
 import { AppError, invariant } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
+import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import type { Engine } from './engine.ts';
 import { insideTransaction, refuseInsideTransaction } from './scope.ts';
 
@@ -46,8 +47,11 @@ export interface EmbeddedOptions {
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const lock = options.folder === undefined ? undefined : lockFolder(options.folder);
   try {
-    const dataDir = options.folder === undefined ? undefined : join(options.folder, 'postgres');
-    const client = await PGlite.create({ dataDir, loadDataDir: options.template });
+    const durable = options.folder && {
+      fs: new DurableFolder(join(options.folder, 'postgres')),
+      startParams: durableStartParams,
+    };
+    const client = await PGlite.create({ ...durable, loadDataDir: options.template });
     return createEngine(client, () => lock?.close());
   } catch (error) {
     lock?.close();

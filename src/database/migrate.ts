@@ -24,14 +24,19 @@ function readMigrations(set: string): Migration[] {
     });
 }
 
+/** The sets of migrations that make a module's schema: the platform's tables, then the module's own. */
+export function migrationSets(module: string): readonly string[] {
+  return ['platform', module];
+}
+
 /**
- * Brings one module's schema up to date: the platform's tables, then the module's own, each file once, all in
+ * Brings one schema up to date with these sets (folders below drizzle/), each file once, all in
  * one transaction under a lock, so that several starting processes do it once. The journal is the table
  * `migration` in the same schema. A merged file that was edited afterwards is refused, since shops that ran the
  * old text would silently differ. Returns the names of the files it applied.
  */
-export async function migrate(engine: Engine, module: string, schema: string): Promise<string[]> {
-  const migrations = [...readMigrations('platform'), ...readMigrations(module)];
+export async function migrate(engine: Engine, schema: string, sets: readonly string[]): Promise<string[]> {
+  const migrations = sets.flatMap(readMigrations);
   const applied: string[] = [];
   await engine.script(async (session) => {
     const name = sql.identifier(schema);
@@ -57,6 +62,29 @@ export async function migrate(engine: Engine, module: string, schema: string): P
     }
   });
   return applied;
+}
+
+/** The files that `migrate` would apply. */
+export async function pendingMigrations(
+  engine: Engine,
+  schema: string,
+  sets: readonly string[],
+): Promise<string[]> {
+  let known = new Set<string>();
+  await engine.script(async (session) => {
+    const [journal] = await session.rows<{ there: boolean }>(
+      sql`select to_regclass(${`${schema}.migration`}) is not null as there`,
+    );
+    if (!journal?.there) return;
+    const rows = await session.rows<{ name: string }>(
+      sql`select name from ${sql.identifier(schema)}.migration`,
+    );
+    known = new Set(rows.map((row) => row.name));
+  });
+  return sets
+    .flatMap(readMigrations)
+    .map((file) => file.name)
+    .filter((name) => !known.has(name));
 }
 
 async function apply(session: ScriptSession, schema: string, migration: Migration): Promise<void> {

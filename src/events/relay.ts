@@ -38,6 +38,8 @@ export interface Relay {
   wake(): void;
   /** Resolves when the deliveries in flight have ended; no new ones are claimed. */
   stop(): Promise<void>;
+  /** Frees every lease; only where it is certain that no other process lives. */
+  freeLeases(): Promise<void>;
 }
 
 /**
@@ -138,6 +140,10 @@ export function createRelay(options: {
       loops = options.consumers.map(loop);
     },
     wake,
+    async freeLeases() {
+      await database.rows(sql`
+        update ${sql.identifier(database.schema)}.delivery set due_at = now() where state = 'leased'`);
+    },
     async stop() {
       stopping.abort();
       wake();

@@ -23,6 +23,8 @@ export interface SagaEngine {
   /** Resolves when the sagas being driven here have come to rest. */
   stop(): Promise<void>;
   freeLeases(): Promise<void>;
+  /** Deletes journals of sagas that ended long ago. */
+  deleteOld(): Promise<void>;
 }
 
 /** Thrown inside an ending transaction to roll it back when another driver has taken the saga over. */
@@ -236,6 +238,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     },
     sweep,
     freeLeases: () => journal.freeLeases(),
+    deleteOld: () => journal.deleteOld(),
     start() {
       sweeper = sweepForEver();
     },

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database, Transaction } from '../database/database.ts';
-import { SAGA_FORWARD_MS, SAGA_LEASE_MS, SAGA_SWEEP_BATCH } from '../limits.ts';
+import { SAGA_FORWARD_MS, SAGA_KEEP_DAYS, SAGA_LEASE_MS, SAGA_SWEEP_BATCH } from '../limits.ts';
 import type { SagaOutcome, SagaReason } from './saga.ts';
 
 /** A saga as its present driver holds it. Every write names the fence, so a driver that lost its lease writes nothing. */
@@ -141,6 +141,13 @@ export function createJournal(database: Database) {
       const rows = await database.rows<{ id: string }>(sql`
         select id from ${table} where state <> 'done' and due_at <= now() order by due_at limit ${SAGA_SWEEP_BATCH}`);
       return rows.map((row) => row.id);
+    },
+
+    async deleteOld(): Promise<void> {
+      await database.rows(sql`
+        delete from ${table} where id in (
+          select id from ${table}
+          where state = 'done' and updated_at < now() - ${SAGA_KEEP_DAYS}::int * interval '1 day' limit 1000)`);
     },
 
     /** Frees every lease; only where it is certain that no other process lives. */

@@ -1,0 +1,220 @@
+import { sql } from 'drizzle-orm';
+import { pino } from 'pino';
+import { uuidv7 } from 'uuidv7';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { Finding } from '../audit.ts';
+import type { Database } from '../database/database.ts';
+import type { Engine } from '../database/engine.ts';
+import { DELIVERY_ATTEMPTS } from '../limits.ts';
+import { openPlatformDatabase } from '../testing/database.ts';
+import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
+import { auditEvents, auditInbox } from './audit.ts';
+import { defineEvent, type EventEnvelope } from './event.ts';
+import { consume } from './inbox.ts';
+import { createOutbox, type Subscribers } from './outbox.ts';
+import { createRelay, type Transport } from './relay.ts';
+
+const log = pino({ level: 'silent' });
+const counted = defineEvent('test.counted.v1', z.object({ n: z.int() }));
+const subscribers: Subscribers = new Map([[counted.type, ['test']]]);
+
+describe('events', () => {
+  let engine: Engine;
+  let database: Database;
+
+  beforeAll(async () => {
+    ({ engine, database } = await openPlatformDatabase());
+    await database.rows(sql`create table test.effect (n integer not null)`);
+  });
+  afterAll(() => engine.close());
+  beforeEach(async () => {
+    for (const table of ['outbox', 'delivery', 'inbox', 'effect']) {
+      await database.rows(sql`delete from test.${sql.identifier(table)}`);
+    }
+  });
+
+  const outbox = () => createOutbox({ schema: 'test', subscribers, wake: () => {} });
+
+  async function append(stream: string, ...versions: number[]): Promise<void> {
+    await database.transaction((tx) =>
+      outbox().append(tx, counted, ...versions.map((n) => ({ stream, version: n, data: { n } }))),
+    );
+  }
+
+  /** Delivers what is due until nothing is, then stops. */
+  async function relayUntil(done: () => Promise<boolean>, transport: Transport): Promise<void> {
+    const relay = createRelay({ database, consumers: ['test'], transport, log });
+    relay.start();
+    for (let look = 0; look < 500 && !(await done()); look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      relay.wake();
+    }
+    await relay.stop();
+  }
+
+  const countEffect: Transport = async (_consumer, event) => {
+    await consume(database, event, async (received, once) => {
+      await once(async (tx) => {
+        await tx.rows(sql`insert into test.effect (n) values (${(received.data as { n: number }).n})`);
+      });
+    });
+  };
+
+  async function effects(): Promise<number[]> {
+    const rows = await database.rows<{ n: number }>(sql`select n from test.effect`);
+    return rows.map((row) => row.n);
+  }
+  const effectsAre = (count: number) => async () => (await effects()).length >= count;
+
+  async function audit(): Promise<Finding[]> {
+    const found: Finding[] = [];
+    const inboxes = new Map([['test', database]]);
+    for await (const finding of auditEvents('test', database, subscribers, inboxes)) found.push(finding);
+    for await (const finding of auditInbox('test', database)) found.push(finding);
+    return found;
+  }
+
+  it('writes an event only when the change commits', async () => {
+    const failing = database.transaction(async (tx) => {
+      await outbox().append(tx, counted, { stream: 's', version: 1, data: { n: 1 } });
+      throw new Error('changed my mind');
+    });
+    await expect(failing).rejects.toThrow('changed my mind');
+    expect(await database.rows(sql`select id from test.outbox`)).toEqual([]);
+    expect(await database.rows(sql`select event_id from test.delivery`)).toEqual([]);
+  });
+
+  it('refuses data that does not fit the event', async () => {
+    const bad = database.transaction((tx) =>
+      outbox().append(tx, counted, { stream: 's', version: 1, data: { n: 1.5 } }),
+    );
+    await expect(bad).rejects.toThrow();
+  });
+
+  it('delivers each stream in the order of its versions', async () => {
+    await append('a', 3, 1, 2);
+    await append('b', 1);
+    await relayUntil(effectsAre(4), countEffect);
+    const seen = await database.rows<{ stream: string; version: number }>(
+      sql`select stream, version from test.inbox where stream = 'a' order by position`,
+    );
+    expect(seen.map((row) => row.version)).toEqual([1, 2, 3]);
+    expect(await audit()).toEqual([]);
+  });
+
+  it('has one effect however often an event is delivered', async () => {
+    const event: EventEnvelope = {
+      id: uuidv7(),
+      type: counted.type,
+      stream: 's',
+      version: 1,
+      at: '2026-01-01T00:00:00.000Z',
+      data: { n: 7 },
+      trace: null,
+    };
+    await Promise.all([1, 2, 3].map(() => countEffect('test', event)));
+    expect(await effects()).toEqual([7]);
+  });
+
+  it('does not remember an event whose effect failed', async () => {
+    await append('s', 1);
+    let failures = 1;
+    await relayUntil(effectsAre(1), async (consumer, event) => {
+      if (failures-- > 0) throw new Error('not now');
+      await countEffect(consumer, event);
+    });
+    expect(await effects()).toEqual([1]);
+    expect(await audit()).toEqual([]);
+  });
+
+  it('parks what keeps failing, holds back its stream, and goes on after a retry', async () => {
+    await append('s', 1, 2);
+    await append('other', 5);
+    await database.rows(
+      sql`update test.delivery set attempts = ${DELIVERY_ATTEMPTS - 1} where stream = 's' and version = 1`,
+    );
+    const poison: Transport = async (consumer, event) => {
+      if (event.stream === 's' && event.version === 1) throw new Error('poison');
+      await countEffect(consumer, event);
+    };
+    const parked = async () => (await listDeliveries(database, { state: 'parked', limit: 10 })).length === 1;
+    await relayUntil(parked, poison);
+    await relayUntil(effectsAre(1), poison);
+    expect(await effects()).toEqual([5]);
+    const [delivery] = await listDeliveries(database, { state: 'parked', limit: 10 });
+    expect(delivery).toMatchObject({ consumer: 'test', stream: 's', version: 1, lastError: 'poison' });
+    expect(await audit()).toMatchObject([
+      { invariant: 'I5', detail: expect.stringContaining('parked: poison') },
+    ]);
+
+    expect(await retryDeliveries(database, delivery!.eventId)).toBe(1);
+    await relayUntil(effectsAre(3), countEffect);
+    expect((await effects()).sort()).toEqual([1, 2, 5]);
+  });
+
+  it('goes on behind a parked event that is skipped', async () => {
+    await append('s', 1, 2);
+    await database.rows(sql`update test.delivery set state = 'parked' where version = 1`);
+    const [parked] = await listDeliveries(database, { state: 'parked', limit: 10 });
+    expect(await skipDelivery(database, parked!.eventId, 'test')).toBe(1);
+    await relayUntil(effectsAre(1), countEffect);
+    expect(await effects()).toEqual([2]);
+  });
+
+  it('delivers again what a dead process had leased, and refuses the late word of that process', async () => {
+    await append('s', 1);
+    const held = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const stalled = createRelay({
+      database,
+      consumers: ['test'],
+      transport: async () => {
+        reached.resolve();
+        await held.promise;
+        throw new Error('the stalled relay speaks at last');
+      },
+      log,
+    });
+    stalled.start();
+    await reached.promise;
+    await database.rows(sql`update test.delivery set due_at = now()`);
+    await relayUntil(effectsAre(1), countEffect);
+    held.resolve();
+    await stalled.stop();
+    const [row] = await database.rows<{ state: string; fence: number }>(
+      sql`select state, fence from test.delivery`,
+    );
+    expect(row).toEqual({ state: 'done', fence: 2 });
+  });
+
+  it('loses nothing and doubles nothing with four relays on the same rows', async () => {
+    const streams = Array.from({ length: 20 }, (_, index) => `s${index}`);
+    for (const stream of streams) await append(stream, 1, 2, 3);
+    const relays = Array.from({ length: 4 }, () =>
+      createRelay({ database, consumers: ['test'], transport: countEffect, log }),
+    );
+    for (const relay of relays) relay.start();
+    for (let look = 0; look < 500 && !(await effectsAre(60)()); look += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      for (const relay of relays) relay.wake();
+    }
+    await Promise.all(relays.map((relay) => relay.stop()));
+    expect(await effects()).toHaveLength(60);
+    expect(await audit()).toEqual([]);
+  });
+
+  it('names events without a delivery, deliveries without an inbox row, and streams taken out of order', async () => {
+    await append('s', 1, 2);
+    await database.rows(sql`update test.delivery set state = 'done' where version = 1`);
+    await database.rows(sql`delete from test.delivery where version = 2`);
+    await database.rows(sql`
+      insert into test.inbox (event_id, type, stream, version)
+      values (${uuidv7()}, 't', 'x', 2), (${uuidv7()}, 't', 'x', 1)`);
+    const found = await audit();
+    expect(found.map((finding) => finding.invariant).sort()).toEqual(['I5', 'I5', 'I6']);
+    expect(found.some((finding) => finding.detail.includes('has no delivery to test'))).toBe(true);
+    expect(found.some((finding) => finding.detail.includes('does not know it'))).toBe(true);
+    expect(found.some((finding) => finding.subject === 'x')).toBe(true);
+  });
+});
