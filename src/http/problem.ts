@@ -57,7 +57,8 @@ export function problemAnswer(error: unknown, occurrence: Occurrence): Answer {
   return { status, headers, body: { ...errors, ...error.extra, ...own } };
 }
 
-function problem(status: number, code: string, detail: string, occurrence: Occurrence): Problem {
+/** A problem document of any status. */
+export function problem(status: number, code: string, detail: string, occurrence: Occurrence): Problem {
   return { type: `/problems/${code}`, title: titleOf(code), status, detail, ...occurrence, code };
 }
 

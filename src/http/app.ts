@@ -1,0 +1,159 @@
+import { Hono } from 'hono';
+import { compress } from 'hono/compress';
+import { cors } from 'hono/cors';
+import { secureHeaders } from 'hono/secure-headers';
+import type { Config } from '../config.ts';
+import { AppError } from '../errors.ts';
+import { OVERLOAD_RETRY_SECONDS, REQUESTS_IN_FLIGHT } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { createClientAddress } from './client-address.ts';
+import { createDocsRoutes } from './docs.ts';
+import { createHealthRoutes, type Health } from './health.ts';
+import type { HttpEnv } from './http-env.ts';
+import type { IdempotencyStore } from './idempotency-store.ts';
+import type { Metrics } from './metrics.ts';
+import { createOpenApi } from './openapi.ts';
+import { nothingThere } from './parse-call.ts';
+import { problem } from './problem.ts';
+import { createRateLimit } from './rate-limit.ts';
+import { requestScope } from './request-scope.ts';
+import { respond } from './respond.ts';
+import type { Handlers, Routes } from './route.ts';
+import { inMatchingOrder, toHonoPath } from './route-path.ts';
+import { countRequest, createRouteHandler, type Edge, failureOf, occurrenceOf } from './serve-route.ts';
+import { createVerificationKeys, type KeySet } from './verification-keys.ts';
+
+/** A module's routes with what answers them. */
+export interface HostedRoutes {
+  readonly name: string;
+  readonly routes: Routes;
+  // biome-ignore lint/suspicious/noExplicitAny: routes of any module, whose types only it knows.
+  readonly handlers: Handlers<any>;
+  readonly idempotency: IdempotencyStore;
+}
+
+export interface PublicAppOptions {
+  readonly config: Pick<Config, 'rateLimit' | 'trustedProxies' | 'corsOrigins' | 'token'>;
+  readonly log: Logger;
+  readonly modules: readonly HostedRoutes[];
+  /** Reads the keys that verify access tokens; called when they are old or a token names an unknown one. */
+  readonly fetchKeys: () => Promise<KeySet>;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  /** Requests answered at once; the default is REQUESTS_IN_FLIGHT. */
+  readonly requestsInFlight?: number;
+}
+
+/** What a browser's script may send and read besides what every request has. */
+const CORS_HEADERS = {
+  allowHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'If-Match',
+    'If-None-Match',
+    'Prefer',
+    'X-Request-Id',
+    'traceparent',
+  ],
+  exposeHeaders: [
+    'ETag',
+    'Idempotency-Replayed',
+    'Location',
+    'RateLimit',
+    'RateLimit-Policy',
+    'Retry-After',
+    'WWW-Authenticate',
+    'X-Request-Id',
+  ],
+};
+
+/** The public port's app: the hosted modules' routes, health, and the documentation. */
+export function createPublicApp(options: PublicAppOptions): Hono {
+  const { config, log } = options;
+  const addressOf = createClientAddress(config.trustedProxies);
+  const keys = createVerificationKeys(options.fetchKeys, () => performance.now());
+  const edge: Edge = {
+    log,
+    authenticate: createAuthenticator(keys, config.token),
+    rateLimit: config.rateLimit === undefined ? undefined : createRateLimit(config.rateLimit),
+    clientAddress: (c) =>
+      addressOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for') ?? null),
+  };
+
+  const app = new Hono<HttpEnv>();
+  app.use(
+    secureHeaders({
+      // An API has nothing to load or to frame; the documentation sets a policy of its own.
+      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
+      xFrameOptions: 'DENY',
+      // Our TLS says nothing of the names below ours.
+      strictTransportSecurity: 'max-age=15552000',
+      overwrite: false,
+    }),
+  );
+  app.route('/', createHealthRoutes(options.health));
+  app.use(requestScope(log, options.metrics.http));
+  if (config.corsOrigins.length > 0) {
+    const origin = config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins];
+    app.use(cors({ origin, maxAge: 600, ...CORS_HEADERS }));
+  }
+  app.use(compress());
+  boundInFlight(app, edge, options.requestsInFlight ?? REQUESTS_IN_FLIGHT);
+  app.route('/', createDocsRoutes(createOpenApi(options.modules)));
+  hostRoutes(app, edge, options.modules);
+  app.notFound(async (c) => {
+    const failure = await countRequest(edge, c, undefined).then(nothingThere, (error: unknown) => error);
+    return respond(c, failureOf(log, c, failure), { shared: false });
+  });
+  app.onError((error, c) => respond(c, failureOf(log, c, error), { shared: false }));
+  // What the app keeps along a request is its own business.
+  return app as unknown as Hono;
+}
+
+function boundInFlight(app: Hono<HttpEnv>, edge: Edge, limit: number): void {
+  let inFlight = 0;
+  app.use(async (c, next) => {
+    if (inFlight >= limit) {
+      const overload = new AppError('unavailable', 'overloaded', 'too many requests are being answered', {
+        retryAfterSeconds: OVERLOAD_RETRY_SECONDS,
+      });
+      return respond(c, failureOf(edge.log, c, overload), { shared: false });
+    }
+    inFlight += 1;
+    try {
+      await next();
+    } finally {
+      inFlight -= 1;
+    }
+    return undefined;
+  });
+}
+
+/** Registers every route, and for each path a 405 that names the methods it does have. */
+function hostRoutes(app: Hono<HttpEnv>, edge: Edge, hosted: readonly HostedRoutes[]): void {
+  const all = hosted.flatMap(({ routes, handlers, idempotency }) =>
+    Object.entries(routes).map(([id, spec]) => ({ spec, handler: handlers[id]!, idempotency })),
+  );
+  const methodsByPath = new Map<string, string[]>();
+  for (const { spec, handler, idempotency } of inMatchingOrder(all)) {
+    const path = toHonoPath(spec);
+    const methods = spec.method === 'get' ? ['GET', 'HEAD'] : [spec.method.toUpperCase()];
+    methodsByPath.set(path, [...(methodsByPath.get(path) ?? []), ...methods]);
+    app.on(spec.method.toUpperCase(), path, createRouteHandler(edge, spec, handler, idempotency));
+  }
+  for (const [path, methods] of methodsByPath) {
+    app.all(path, async (c) => {
+      try {
+        await countRequest(edge, c, undefined);
+      } catch (error) {
+        return respond(c, failureOf(edge.log, c, error), { shared: false });
+      }
+      const allow = methods.join(', ');
+      const occurrence = occurrenceOf(c);
+      const body = problem(405, 'method_not_allowed', `this path has only ${allow}`, occurrence);
+      return respond(c, { status: 405, headers: { allow }, body }, { shared: false });
+    });
+  }
+}

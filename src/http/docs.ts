@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { Hono } from 'hono';
+import type { HttpEnv } from './http-env.ts';
+
+const require = createRequire(import.meta.url);
+
+/** What the page loads, all of it from here: a shop's network may reach nothing else. */
+const ASSETS: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css',
+  'swagger-ui-bundle.js': 'text/javascript',
+  'favicon-32x32.png': 'image/png',
+};
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Banyan API</title>
+<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`;
+
+/** `validatorUrl` is the one thing that Swagger UI would fetch from elsewhere. */
+const START = `SwaggerUIBundle({
+  url: '/openapi.json',
+  dom_id: '#swagger-ui',
+  deepLinking: true,
+  validatorUrl: null,
+});
+`;
+
+/** Looser than the API's policy: Swagger UI styles its elements inline and draws icons from data URLs. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** `/openapi.json`, and `/docs` to read and try it. */
+export function createDocsRoutes(openapi: object): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>();
+  const document = JSON.stringify(openapi);
+  app.get('/openapi.json', (c) => {
+    c.set('route', '/openapi.json');
+    return c.body(document, 200, { 'Content-Type': 'application/json' });
+  });
+  app.get('/docs', (c) => {
+    c.set('route', '/docs');
+    return c.html(PAGE, 200, { 'Content-Security-Policy': POLICY });
+  });
+  app.get('/docs/start.js', (c) => {
+    c.set('route', '/docs/start.js');
+    return c.body(START, 200, { 'Content-Type': 'text/javascript' });
+  });
+  for (const [file, contentType] of Object.entries(ASSETS)) {
+    // Read once, by the first who looks.
+    let content: Promise<Uint8Array<ArrayBuffer>> | undefined;
+    app.get(`/docs/${file}`, async (c) => {
+      c.set('route', `/docs/${file}`);
+      content ??= readFile(require.resolve(`swagger-ui-dist/${file}`)).then((bytes) => new Uint8Array(bytes));
+      return c.body(await content, 200, {
+        'Content-Type': contentType,
+        'Cache-Control': 'public, max-age=3600',
+      });
+    });
+  }
+  return app;
+}

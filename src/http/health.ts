@@ -1,0 +1,44 @@
+import { Hono } from 'hono';
+import { withDeadline } from '../deadline.ts';
+import { HEALTH_TIMEOUT_MS } from '../limits.ts';
+
+/** What the process knows of itself. */
+export interface Health {
+  readonly version: string;
+  /** By module: where it runs. */
+  readonly modules: Readonly<Record<string, 'local' | 'remote'>>;
+  readonly database: 'embedded' | 'postgres';
+  /**
+   * Says what keeps the hosted modules from real work now; nothing means ready. Peers never count. Anyone may
+   * read it, so it names parts and no addresses.
+   */
+  problems(): Promise<readonly string[]>;
+}
+
+/** `/livez`, `/readyz` and `/health`, for both ports. A check that hangs counts as failed. */
+export function createHealthRoutes(health: Health): Hono {
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    c.header('Cache-Control', 'no-store');
+  });
+  app.get('/livez', (c) => c.json({ status: 'ok' }));
+  app.get('/readyz', async (c) => {
+    const problems = await problemsOf(health);
+    if (problems.length > 0) return c.json({ status: 'not ready', problems }, 503);
+    return c.json({ status: 'ready' });
+  });
+  app.get('/health', async (c) => {
+    const problems = await problemsOf(health);
+    const { version, modules, database } = health;
+    const report = { version, modules, database, redis: 'not used', problems };
+    if (problems.length > 0) return c.json({ status: 'down', ...report }, 503);
+    return c.json({ status: 'ok', ...report });
+  });
+  return app;
+}
+
+async function problemsOf(health: Health): Promise<readonly string[]> {
+  const hanging = () => ['health: a check did not answer'];
+  return await withDeadline(health.problems(), HEALTH_TIMEOUT_MS, 'health check').catch(hanging);
+}

@@ -1,0 +1,35 @@
+import type { MiddlewareHandler } from 'hono';
+import { uuidv7 } from 'uuidv7';
+import { runInContext } from '../context.ts';
+import { CALL_TIMEOUT_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import type { HttpEnv } from './http-env.ts';
+import type { HttpMetrics } from './metrics.ts';
+
+/** A request id that a client may choose: short, and harmless in logs and headers. */
+const REQUEST_ID = /^[\w.:-]{1,64}$/;
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/**
+ * Gives each request its ids and deadline, continues the caller's trace, and afterwards logs and measures it by
+ * its route's pattern: a concrete path would put ids into logs and make a time series of each.
+ */
+export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const startedAt = performance.now();
+    const given = c.req.header('x-request-id') ?? '';
+    const requestId = REQUEST_ID.test(given) ? given : uuidv7();
+    const trace = parseTraceparent(c.req.header('traceparent')) ?? newTrace();
+    c.header('X-Request-Id', requestId);
+    await runInContext({ requestId, ...trace, deadlineAt: startedAt + CALL_TIMEOUT_MS }, async () => {
+      await next();
+      const ms = performance.now() - startedAt;
+      const method = METHODS.has(c.req.method) ? c.req.method : 'OTHER';
+      const route = c.get('route') ?? 'unmatched';
+      const status = c.res.status;
+      metrics.observe({ method, route, status, seconds: ms / 1000 });
+      log.info({ method, route, status, ms: Math.round(ms * 10) / 10, userId: c.get('userId') }, 'request');
+    });
+  };
+}
