@@ -1,5 +1,5 @@
 import { withDeadline } from './deadline.ts';
-import { STOP_TIMEOUT_MS } from './limits.ts';
+import { PART_STOP_TIMEOUT_MS } from './limits.ts';
 import type { Logger } from './telemetry/log.ts';
 
 /** One thing that starts and stops. */
@@ -13,7 +13,7 @@ export interface Part {
 export interface Lifecycle {
   /** Starts the parts in order; when one fails, stops those already started and rejects with its error. */
   start(): Promise<void>;
-  /** Stops what was started in reverse order, each within STOP_TIMEOUT_MS; one that fails does not hold the rest. */
+  /** Stops what was started in reverse order, each within PART_STOP_TIMEOUT_MS; one that fails does not hold the rest. */
   stop(): Promise<void>;
   readonly ready: boolean;
 }
@@ -27,7 +27,7 @@ export function createLifecycle(parts: readonly Part[], log: Logger): Lifecycle 
     for (let part = started.pop(); part; part = started.pop()) {
       const { name } = part;
       try {
-        await withDeadline(Promise.resolve(part.stop?.()), STOP_TIMEOUT_MS, `stop of ${name}`);
+        await withDeadline(Promise.resolve(part.stop?.()), PART_STOP_TIMEOUT_MS, `stop of ${name}`);
       } catch (error) {
         log.error({ err: error, part: name }, 'part did not stop cleanly');
       }

@@ -68,15 +68,13 @@ export const CLEAN_UP_EVERY_MS = 60_000;
 /** Ended sagas stay this long for whoever asks what happened to an order. */
 export const SAGA_KEEP_DAYS = 30;
 
-/** A database that does not answer a probe by then is down for whoever asks about health. */
-export const HEALTH_CHECK_MS = 2_000;
 /** Between two looks of an audit at what seemed broken. */
 export const AUDIT_LOOKS_MS = 5_000;
 
-/** How long a stopping process lets requests in flight finish; the longest takes 5 s unless it asked to wait. */
-export const DRAIN_TIMEOUT_MS = 8_000;
-/** How long one part of a stopping process may take; more than the drain, so that it can end by itself. */
+/** How long a stopping process waits for requests and handlers in flight. */
 export const STOP_TIMEOUT_MS = 10_000;
+/** After this a part that does not stop is given up; more than STOP_TIMEOUT_MS, so that it can end by itself. */
+export const PART_STOP_TIMEOUT_MS = 12_000;
 
 /** A repeat waits this long for a first request whose client has gone away, then is told that it still runs. */
 export const REPEAT_WAIT_MS = 30_000;

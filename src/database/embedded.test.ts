@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { PGlite } from '@electric-sql/pglite';
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DurableFolder, durableStartParams } from './durable-folder.ts';
+import { openEmbedded } from './embedded.ts';
+import { migrate, pendingMigrations } from './migrate.ts';
+
+describe('embedded database', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'banyan-embedded-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('keeps its data over a restart, and refuses a second opener', async () => {
+    const first = await openEmbedded({ folder });
+    expect(await migrate(first, 'test', ['platform'])).toContain('platform/0001_platform.sql');
+    await first.database('test').rows(sql`create table test.kept (n integer)`);
+    await first.database('test').rows(sql`insert into test.kept values (1)`);
+    await expect(openEmbedded({ folder })).rejects.toMatchObject({ code: 'database_locked' });
+    await first.close();
+
+    const second = await openEmbedded({ folder });
+    expect(await second.database('test').rows(sql`select n from test.kept`)).toEqual([{ n: 1 }]);
+    expect(await migrate(second, 'test', ['platform'])).toEqual([]);
+    expect(await pendingMigrations(second, 'test', ['platform'])).toEqual([]);
+    await second.close();
+  });
+
+  it('keeps every acknowledged commit when its process is killed', async () => {
+    const writer = `
+      import { sql } from 'drizzle-orm';
+      import { openEmbedded } from ${JSON.stringify(join(import.meta.dirname, 'embedded.ts'))};
+      const database = (await openEmbedded({ folder: process.argv[1] })).database('test');
+      for (let n = 100; ; n += 1) {
+        await database.transaction((tx) => tx.rows(sql\`insert into test.kept values (\${n}::int)\`));
+        console.log(n);
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', writer, folder], {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let acknowledged = 0;
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Number(line);
+      if (acknowledged === 250) child.kill('SIGKILL');
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    expect(acknowledged).toBeGreaterThanOrEqual(250);
+
+    const engine = await openEmbedded({ folder });
+    const [row] = await engine.database('test').rows<{ lost: number }>(sql`
+      select count(*)::int as lost from generate_series(100, ${acknowledged}::int) as n
+      where n not in (select n from test.kept)`);
+    expect(row).toEqual({ lost: 0 });
+    await engine.close();
+  });
+
+  it('flushes to disk with each commit', async () => {
+    let flushes = 0;
+    const client = await PGlite.create({
+      fs: new DurableFolder(join(folder, 'flushed'), () => {
+        flushes += 1;
+      }),
+      startParams: durableStartParams,
+    });
+    await client.exec('create table t (n integer)');
+    flushes = 0;
+    for (let n = 0; n < 10; n += 1) await client.query('insert into t values ($1)', [n]);
+    expect(flushes).toBeGreaterThanOrEqual(10);
+    await client.close();
+  });
+});
+
+describe('database handle', () => {
+  it('refuses a query, and a second transaction, inside a transaction', async () => {
+    const engine = await openEmbedded({});
+    const database = engine.database('public');
+    const nested = database.transaction(() => database.rows(sql`select 1`));
+    await expect(nested).rejects.toThrow('query on the outer handle inside a transaction');
+    const twice = database.transaction(() => database.transaction(async () => 1));
+    await expect(twice).rejects.toThrow('transaction inside a transaction');
+    const builder = database.transaction(async () => database.db.execute(sql`select 1`));
+    await expect(builder).rejects.toThrow('query on the outer handle inside a transaction');
+    await engine.close();
+  });
+
+  it('runs hooks after a commit only, and gives the types it promises', async () => {
+    const engine = await openEmbedded({});
+    const database = engine.database('public');
+    const trail: string[] = [];
+    await database.transaction(async (tx) => {
+      tx.onCommit(() => trail.push('hook'));
+      trail.push('work');
+    });
+    const failed = database.transaction(async (tx) => {
+      tx.onCommit(() => trail.push('never'));
+      throw new Error('rolled back');
+    });
+    await expect(failed).rejects.toThrow('rolled back');
+    expect(trail).toEqual(['work', 'hook']);
+    const [row] = await database.rows(sql`select 9007199254740991::bigint as big, '{"a": [1]}'::jsonb as json,
+      '2026-01-02T03:04:05.678Z'::timestamptz as at`);
+    expect(row).toEqual({ big: Number.MAX_SAFE_INTEGER, json: { a: [1] }, at: expect.any(String) });
+    await expect(database.rows(sql`select 9007199254740992::bigint as big`)).rejects.toThrow('2^53');
+    await engine.close();
+  });
+});

@@ -1,0 +1,267 @@
+import type { Hono } from 'hono';
+import type { Finding } from './audit.ts';
+import type { Config } from './config.ts';
+import { openEmbedded } from './database/embedded.ts';
+import type { Engine } from './database/engine.ts';
+import { migrate, migrationSets, pendingMigrations } from './database/migrate.ts';
+import { sleep } from './deadline.ts';
+import { AppError, invariant } from './errors.ts';
+import {
+  type DeliveryState,
+  listDeliveries,
+  type OpenDelivery,
+  retryDeliveries,
+  skipDelivery,
+} from './events/admin.ts';
+import { type HostedModule, hostModule } from './host.ts';
+import { createPublicApp } from './http/app.ts';
+import type { Health } from './http/health.ts';
+import { createMetrics } from './http/metrics.ts';
+import { createOpsApp } from './http/ops.ts';
+import { type Listener, listen } from './http/server.ts';
+import { createLifecycle, type Part } from './lifecycle.ts';
+import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
+import type { AnyModule } from './module.ts';
+import type { Api, Contract } from './rpc/contract.ts';
+import type { Logger } from './telemetry/log.ts';
+import { sortByNeeds, subscribersOf } from './topology.ts';
+import { version } from './version.ts';
+
+export interface ShopOptions {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly modules: readonly AnyModule[];
+  /** APIs of modules that run elsewhere, by name. */
+  readonly elsewhere?: Readonly<Record<string, unknown>>;
+  /** Fetches the public keys that verify access tokens, from whichever module issues them. */
+  readonly fetchKeys: (apiOf: (module: string) => unknown) => Promise<{ keys: Record<string, unknown>[] }>;
+  /** An opened database, instead of the one that the configuration names. */
+  readonly engine?: Engine;
+}
+
+export interface Address {
+  readonly url: string;
+  readonly opsUrl: string;
+  /** Lines for the person who started it. */
+  readonly notices: readonly string[];
+}
+
+/** An event delivery with the module that sent it. */
+export interface ShopDelivery extends OpenDelivery {
+  readonly module: string;
+}
+
+export interface Shop {
+  readonly config: Config;
+  readonly modules: readonly HostedModule[];
+  /** Migrations that were applied while opening. */
+  readonly migrated: readonly string[];
+  /** The public API, also without a listener. */
+  readonly publicApp: Hono;
+  /** Health and metrics; `serve` adds the operator's controls before it starts. */
+  readonly opsApp: Hono;
+  /** Starts the modules and their background work; with `listen` (default) the two ports as well. */
+  start(options?: { listen?: boolean }): Promise<Address>;
+  /** Ends requests and work in flight, then closes the database. Safe to call at any time, once. */
+  stop(): Promise<void>;
+  api<C extends Contract>(contract: C): Api<C>;
+  /**
+   * Yields every broken invariant. A running shop has orders in flight, so what looks broken there is looked at
+   * again until the sagas' deadline has passed, and only what stays broken is yielded.
+   */
+  audit(): AsyncIterable<Finding>;
+  readonly events: {
+    list(filter: { state?: DeliveryState; limit: number }): Promise<ShopDelivery[]>;
+    retry(eventId: string, consumer?: string): Promise<number>;
+    skip(eventId: string, consumer: string): Promise<number>;
+  };
+}
+
+/**
+ * Opens the database, migrates it and puts the modules together in this process. Rejects with
+ * `database_locked` (unavailable) when another process has the folder, and `migrations_pending` when MIGRATE is
+ * off and the schema is behind.
+ */
+export async function openShop(options: ShopOptions): Promise<Shop> {
+  const engine = options.engine ?? (await openEmbedded({ folder: options.config.dataDir }));
+  try {
+    return await assemble(engine, options);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
+  const { config, log } = options;
+  const elsewhere = options.elsewhere ?? {};
+  const migrated: string[] = [];
+  for (const { contract, schema } of options.modules) {
+    if (config.migrate === 'auto')
+      migrated.push(...(await migrate(engine, schema, migrationSets(contract.module))));
+    else await refusePending(engine, schema, migrationSets(contract.module));
+  }
+
+  const hosted = new Map<string, HostedModule>();
+  const apiOf = (module: string): unknown => {
+    const api = hosted.get(module)?.api ?? elsewhere[module];
+    invariant(api, `module ${module} is hosted or known elsewhere`);
+    return api;
+  };
+  const consumers = options.modules
+    .filter((module) => module.contract.consumes.length > 0)
+    .map((module): string => module.contract.module);
+  for (const definition of sortByNeeds(options.modules, new Set(Object.keys(elsewhere)))) {
+    const module = await hostModule(definition, {
+      engine,
+      config,
+      log,
+      subscribers: subscribersOf(options.modules.map((known) => known.contract)),
+      consumers,
+      transport: async (consumer, event) => {
+        const target = hosted.get(consumer);
+        invariant(target, `consumer ${consumer} is hosted here`);
+        await target.consume(event);
+      },
+      apiOf,
+      callPublicApi: async (path, init) => await publicApp.request(path, init),
+    });
+    // The folder's lock proves that whoever held leases in it is gone.
+    if (engine.kind === 'embedded') await module.freeLeases();
+    hosted.set(module.name, module);
+  }
+  const modules = [...hosted.values()];
+
+  const health: Health = {
+    version,
+    modules: Object.fromEntries(modules.map((module) => [module.name, 'local' as const])),
+    database: engine.kind,
+    async problems() {
+      if (!lifecycle.ready) return ['process: starting or stopping'];
+      const down = (error: unknown) => [`database: ${error instanceof Error ? error.message : 'down'}`];
+      return await engine.check().then(() => [], down);
+    },
+  };
+  const metrics = createMetrics();
+  const publicApp = createPublicApp({
+    config,
+    log,
+    modules: modules.map(({ name, definition, parts, idempotency }) => ({
+      name,
+      routes: definition.routes,
+      handlers: parts.handlers,
+      idempotency,
+    })),
+    fetchKeys: () => options.fetchKeys(apiOf),
+    health,
+    metrics,
+  });
+  const opsApp = createOpsApp({ health, metrics });
+
+  let started = false;
+  let listening = true;
+  const urls = { url: '', opsUrl: '' };
+  const port = (name: keyof typeof urls, app: Hono, host: string, number: number): Part => {
+    let server: Listener | undefined;
+    return {
+      name: `port ${number}`,
+      async start() {
+        if (!listening) return;
+        server = await listen(app, { host, port: number });
+        urls[name] = server.url;
+      },
+      stop: () => server?.close(),
+    };
+  };
+  const lifecycle = createLifecycle(
+    [
+      { name: 'database', stop: () => engine.close() },
+      ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
+      ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
+      port('opsUrl', opsApp, config.opsHost, config.opsPort),
+      port('url', publicApp, config.host, config.port),
+    ],
+    log,
+  );
+
+  async function* findings(): AsyncIterable<Finding> {
+    const inboxes = new Map(modules.map((module) => [module.name, module.database]));
+    for (const module of modules) yield* module.audit(inboxes);
+  }
+
+  return {
+    config,
+    modules,
+    migrated,
+    publicApp,
+    opsApp,
+    async start({ listen: withPorts = true } = {}) {
+      listening = withPorts;
+      started = true;
+      await lifecycle.start();
+      return {
+        ...urls,
+        notices: modules.flatMap((module) => module.parts.notices?.() ?? []),
+      };
+    },
+    async stop() {
+      if (started) await lifecycle.stop();
+      else await engine.close();
+    },
+    api: <C extends Contract>(contract: C) => apiOf(contract.module) as Api<C>,
+    async *audit() {
+      let broken = await collect(findings());
+      const endsAt = performance.now() + SAGA_FORWARD_MS + AUDIT_LOOKS_MS;
+      while (started && broken.size > 0 && performance.now() < endsAt) {
+        await sleep(AUDIT_LOOKS_MS);
+        const again = await collect(findings());
+        broken = new Map([...broken].filter(([key]) => again.has(key)));
+      }
+      yield* broken.values();
+    },
+    events: {
+      async list(filter) {
+        const lists = await Promise.all(
+          modules.map(async (module) => {
+            const rows = await listDeliveries(module.database, filter);
+            return rows.map((row) => ({ ...row, module: module.name }));
+          }),
+        );
+        return lists.flat().slice(0, filter.limit);
+      },
+      async retry(eventId, consumer) {
+        return await sumOver(modules, (module) => retryDeliveries(module.database, eventId, consumer));
+      },
+      async skip(eventId, consumer) {
+        return await sumOver(modules, (module) => skipDelivery(module.database, eventId, consumer));
+      },
+    },
+  };
+}
+
+async function refusePending(engine: Engine, schema: string, sets: readonly string[]): Promise<void> {
+  const pending = await pendingMigrations(engine, schema, sets);
+  if (pending.length === 0) return;
+  throw new AppError(
+    'unavailable',
+    'migrations_pending',
+    `run \`banyan migrate\` first: ${pending.join(', ')}`,
+  );
+}
+
+async function sumOver(modules: readonly HostedModule[], work: (module: HostedModule) => Promise<number>) {
+  const counts = await Promise.all(modules.map(work));
+  return counts.reduce((total, count) => total + count, 0);
+}
+
+/** More findings than anybody reads; bounds the memory of an audit of a badly broken shop. */
+const FINDINGS = 10_000;
+
+async function collect(findings: AsyncIterable<Finding>): Promise<Map<string, Finding>> {
+  const found = new Map<string, Finding>();
+  for await (const finding of findings) {
+    found.set(`${finding.invariant} ${finding.subject} ${finding.detail}`, finding);
+    if (found.size >= FINDINGS) break;
+  }
+  return found;
+}
