@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { currencySchema, moneySchema } from '#platform/money';
 import { command, defineContract, query } from '#platform/rpc/contract';
+import { plainText } from './plain-text.ts';
 
 /** Lines of one order, after equal skus are added up; bounds every set that is passed along. */
 export const MAX_LINES = 2_000;
 export const MAX_QUANTITY = 1_000_000;
 
-export const skuSchema = z.string().min(1).max(64);
+/** Case-sensitive, unique in the shop. */
+export const skuSchema = plainText(1, 64);
 export const quantitySchema = z.int().min(1).max(MAX_QUANTITY);
 
 export const variantSchema = z
@@ -53,8 +55,10 @@ export const productContract = defineContract('product', {
     }),
     /**
      * Reserves all lines or none, once per order. A pinned reservation stays until it is released or sold; any
-     * other expires after `expiresInMs`. `insufficient_stock` (conflict) carries `items` with what is available;
-     * `reservation_closed` (conflict): the order's reservation was released or expired before.
+     * other expires after `expiresInMs`. `insufficient_stock` (conflict) carries `items`, the lines that are
+     * short, as `{sku, requested, available}`; `unknown_sku` (unprocessable) carries `skus`. Both leave nothing
+     * behind, so asking again tries anew. `reservation_closed` (conflict): the order's reservation was released
+     * or expired before.
      */
     reserve: command({
       key: 'orderId',
@@ -70,7 +74,10 @@ export const productContract = defineContract('product', {
       output: z.object({}),
       errors: ['insufficient_stock', 'reservation_closed', 'unknown_sku'],
     }),
-    /** Keeps an open reservation from expiring, before a charge. `reservation_closed`: it is too late. */
+    /**
+     * Keeps an open reservation from expiring, before a charge; a sold one needs no pin. `reservation_closed`
+     * (conflict): there is none, or it is too late.
+     */
     pin: command({ key: 'orderId', input: orderKey, output: z.object({}), errors: ['reservation_closed'] }),
     /** Lets an open reservation expire again, `expiresInMs` from now. Nothing happens to a closed one. */
     unpin: command({

@@ -1,0 +1,232 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { Queryable, Transaction } from '#platform/database/database';
+import { isoTime, jsonRows, textArray } from '#platform/database/sql';
+import type { Product } from './contract.ts';
+
+/** A product as the API shows it, and the version its ETag carries. */
+export interface StoredProduct {
+  readonly product: Product;
+  readonly version: number;
+}
+
+/** The products with these ids, archived ones too, in the order asked; unknown ids are left out. */
+export async function loadProducts(queryable: Queryable, ids: readonly string[]): Promise<StoredProduct[]> {
+  return await readProducts(queryable, sql`${textArray(ids)}::uuid[]`);
+}
+
+/** The products that hold these skus, each once. */
+export async function loadProductsBySku(
+  queryable: Queryable,
+  skus: readonly string[],
+): Promise<StoredProduct[]> {
+  return await readProducts(
+    queryable,
+    sql`array(select distinct v.product_id from products.variant v where v.sku = any(${textArray(skus)}))`,
+  );
+}
+
+/** Reads a set of products with all their variants, prices and stock in one statement. */
+async function readProducts(queryable: Queryable, ids: SQL): Promise<StoredProduct[]> {
+  const rows = await queryable.rows<Product & { version: number }>(sql`
+    with wanted as (
+      select w.id, w.place from unnest(${ids}) with ordinality as w(id, place)
+    ), prices as (
+      select v.id as variant_id,
+        jsonb_agg(jsonb_build_object('amount', pr.amount, 'currency', pr.currency) order by pr.currency) as prices
+      from wanted w
+      join products.variant v on v.product_id = w.id
+      join products.price pr on pr.variant_id = v.id
+      group by v.id
+    ), variants as (
+      select v.product_id,
+        jsonb_agg(jsonb_build_object(
+          'id', v.id, 'sku', v.sku, 'options', v.options, 'prices', coalesce(pr.prices, '[]'),
+          'stock', jsonb_build_object(
+            'onHand', s.on_hand, 'reserved', s.reserved, 'available', s.on_hand - s.reserved)
+        ) order by v.position, v.id) as variants
+      from wanted w
+      join products.variant v on v.product_id = w.id
+      join products.stock s on s.variant_id = v.id
+      left join prices pr on pr.variant_id = v.id
+      group by v.product_id
+    )
+    select p.id, p.slug, p.name, p.description, p.category, p.status, p.version,
+      coalesce(v.variants, '[]') as variants,
+      ${isoTime(sql`p.created_at`)} as "createdAt", ${isoTime(sql`p.updated_at`)} as "updatedAt"
+    from wanted w
+    join products.product p on p.id = w.id
+    left join variants v on v.product_id = p.id
+    order by w.place`);
+  return rows.map(({ version, ...product }) => ({ product, version }));
+}
+
+export interface CatalogueRow {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly description: string;
+  readonly category: string | null;
+  readonly status: 'active' | 'archived';
+  readonly version: number;
+}
+
+/** Locks a product against other changes of the catalogue and reads it; undefined when there is none. */
+export async function lockProduct(tx: Transaction, id: string): Promise<CatalogueRow | undefined> {
+  const rows = await tx.rows<CatalogueRow>(sql`
+    select id, slug, name, description, category, status, version
+    from products.product where id = ${id}::uuid
+    for no key update`);
+  return rows[0];
+}
+
+/** Which of these slugs are in use. */
+export async function takenSlugs(queryable: Queryable, slugs: readonly string[]): Promise<Set<string>> {
+  const rows = await queryable.rows<{ slug: string }>(sql`
+    select slug from products.product where slug = any(${textArray(slugs)})`);
+  return new Set(rows.map((row) => row.slug));
+}
+
+export interface ProductRow {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly description: string;
+  readonly category: string | null;
+  readonly inStock: boolean;
+}
+
+/** Inserts the products whose slugs are free, and returns the ids of those that went in. */
+export async function insertProducts(tx: Transaction, products: readonly ProductRow[]): Promise<Set<string>> {
+  const rows = await tx.rows<{ id: string }>(sql`
+    insert into products.product (id, slug, name, description, category, in_stock)
+    select n.id, n.slug, n.name, n.description, n.category, n."inStock"
+    from jsonb_to_recordset(${jsonRows(products)})
+      as n(id uuid, slug text, name text, description text, category text, "inStock" boolean)
+    on conflict (slug) do nothing
+    returning id`);
+  return new Set(rows.map((row) => row.id));
+}
+
+export interface ProductChange {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly description: string;
+  readonly category: string | null;
+  readonly status: 'active' | 'archived';
+}
+
+/**
+ * Writes changed products, a version each. The caller has locked them and knows that something differs.
+ * Rejects with Postgres's unique violation when a slug is in use.
+ */
+export async function updateProducts(tx: Transaction, changes: readonly ProductChange[]): Promise<void> {
+  await tx.rows(sql`
+    update products.product p
+    set slug = c.slug, name = c.name, description = c.description, category = c.category, status = c.status,
+        version = p.version + 1, updated_at = now()
+    from jsonb_to_recordset(${jsonRows(changes)})
+      as c(id uuid, slug text, name text, description text, category text, status text)
+    where p.id = c.id`);
+}
+
+/** Whether a statement was refused because a value that must be unique is in use. */
+export function isUniqueViolation(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === '23505';
+}
+
+/** Archives a product; of an archived one nothing changes. */
+export async function archive(tx: Transaction, id: string): Promise<void> {
+  await tx.rows(sql`
+    update products.product set status = 'archived', version = version + 1, updated_at = now()
+    where id = ${id}::uuid and status <> 'archived'`);
+}
+
+export interface VariantRow {
+  readonly id: string;
+  readonly productId: string;
+  readonly sku: string;
+  readonly options: Readonly<Record<string, string>>;
+  /** Its place among the product's variants. */
+  readonly position: number;
+  readonly onHand: number;
+}
+
+/** Inserts variants with their stock, and returns the skus that were in use already: those did not go in. */
+export async function insertVariants(tx: Transaction, variants: readonly VariantRow[]): Promise<string[]> {
+  const rows = await tx.rows<{ sku: string }>(sql`
+    with added as (
+      insert into products.variant (id, product_id, sku, options, position)
+      select n.id, n."productId", n.sku, n.options, n.position
+      from jsonb_to_recordset(${jsonRows(variants)})
+        as n(id uuid, "productId" uuid, sku text, options jsonb, position integer)
+      on conflict (sku) do nothing
+      returning id
+    ), shelved as (
+      insert into products.stock (variant_id, initial, on_hand)
+      select n.id, n."onHand", n."onHand"
+      from jsonb_to_recordset(${jsonRows(variants)}) as n(id uuid, "onHand" bigint)
+      join added a on a.id = n.id
+    )
+    select n.sku from jsonb_to_recordset(${jsonRows(variants)}) as n(id uuid, sku text)
+    where not exists (select from added a where a.id = n.id)`);
+  return rows.map((row) => row.sku);
+}
+
+export interface KnownVariant {
+  readonly id: string;
+  readonly sku: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly position: number;
+}
+
+export async function variantsOf(queryable: Queryable, productId: string): Promise<KnownVariant[]> {
+  return await queryable.rows<KnownVariant>(sql`
+    select id, sku, options, position from products.variant
+    where product_id = ${productId}::uuid order by position`);
+}
+
+/** A variant by its product and sku, with the product's version; undefined when that product has no such sku. */
+export async function findVariant(
+  queryable: Queryable,
+  productId: string,
+  sku: string,
+): Promise<{ id: string; version: number } | undefined> {
+  const rows = await queryable.rows<{ id: string; version: number }>(sql`
+    select v.id, p.version from products.variant v join products.product p on p.id = v.product_id
+    where v.product_id = ${productId}::uuid and v.sku = ${sku}`);
+  return rows[0];
+}
+
+export async function updateOptions(
+  tx: Transaction,
+  changes: readonly { id: string; options: Readonly<Record<string, string>> }[],
+): Promise<void> {
+  await tx.rows(sql`
+    update products.variant v set options = c.options
+    from jsonb_to_recordset(${jsonRows(changes)}) as c(id uuid, options jsonb)
+    where v.id = c.id`);
+}
+
+export interface QuoteLine {
+  readonly sku: string;
+  /** Null when no active product has this sku. */
+  readonly name: string | null;
+  /** Null when it has no price in the currency asked. */
+  readonly amount: number | null;
+}
+
+/** A line per sku, in the order asked, with its active product's name and its price. */
+export async function quoteLines(
+  queryable: Queryable,
+  skus: readonly string[],
+  currency: string,
+): Promise<QuoteLine[]> {
+  return await queryable.rows<QuoteLine>(sql`
+    select a.sku, p.name, pr.amount
+    from jsonb_array_elements_text(${JSON.stringify(skus)}::text::jsonb) with ordinality as a(sku, place)
+    left join products.variant v on v.sku = a.sku
+    left join products.product p on p.id = v.product_id and p.status = 'active'
+    left join products.price pr on pr.variant_id = v.id and pr.currency = ${currency}
+    order by a.place`);
+}

@@ -1,0 +1,81 @@
+import { AppError } from '#platform/errors';
+import type { Answer, Handlers } from '#platform/http/route';
+import type { ModuleContext } from '#platform/module';
+import { adjustStock } from './adjust-stock.ts';
+import { archiveProduct } from './archive-product.ts';
+import { loadProducts, type StoredProduct } from './catalogue-store.ts';
+import { changeProduct } from './change-product.ts';
+import { createProduct } from './create-product.ts';
+import { listPrices, listStockEntries } from './list-history.ts';
+import { listProducts } from './list-products.ts';
+import { productNotFound } from './problems.ts';
+import type { productRoutes } from './routes.ts';
+import { setPrice } from './set-price.ts';
+import { stageImport } from './stage-import.ts';
+
+/** Each route's use case, and the status of its answer. */
+export function createHandlers(context: ModuleContext): Handlers<typeof productRoutes> {
+  const { database, cursors, idempotency, newId } = context;
+  return {
+    async listProducts({ query }) {
+      return { status: 200, body: await listProducts(database, cursors, query) };
+    },
+    async createProduct({ body, claim }) {
+      return await idempotency.once(claim, async (tx) => {
+        const created = await createProduct(tx, newId, body);
+        const location = `/api/v1/products/${created.product.id}`;
+        return { ...answer(201, created), headers: { location } };
+      });
+    },
+    async importProducts({ stream }) {
+      const job = await stageImport(context, stream!);
+      return { status: 202, body: job, headers: { location: `/api/v1/jobs/${job.id}` } };
+    },
+    async readProduct({ params }) {
+      const [found] = await loadProducts(database, [params.id]);
+      if (!found) throw productNotFound();
+      return answer(200, found);
+    },
+    async changeProduct({ params, body, ifMatch }) {
+      const change = { id: params.id, ifMatch, body };
+      return answer(200, await database.transaction((tx) => changeProduct(tx, newId, change)));
+    },
+    async archiveProduct({ params, ifMatch }) {
+      await archiveProduct(database, params.id, ifMatch);
+      return { status: 204 };
+    },
+    async setPrice({ params, body, ifMatch }) {
+      const price = { amount: body.amount, currency: params.currency };
+      const change = { productId: params.id, sku: params.sku, price, ifMatch };
+      const { version } = await setPrice(database, change);
+      return { status: 200, body: price, version };
+    },
+    async listPrices({ params, query }) {
+      const page = { productId: params.id, sku: params.sku, ...query };
+      return { status: 200, body: await listPrices(database, cursors, page) };
+    },
+    async adjustStock({ params, body, claim }) {
+      return await idempotency.once(claim, async (tx) => {
+        const { position: _, ...entry } = await adjustStock(tx, {
+          productId: params.id,
+          sku: params.sku,
+          ...body,
+        });
+        return { status: 201, body: { ...entry, sku: params.sku } };
+      });
+    },
+    async listStockEntries({ params, query }) {
+      const page = { productId: params.id, sku: params.sku, ...query };
+      return { status: 200, body: await listStockEntries(database, cursors, page) };
+    },
+    async readJob({ params }) {
+      const job = await context.jobs.get(params.id);
+      if (!job) throw new AppError('not_found', 'not_found', 'there is no such job');
+      return { status: 200, body: job };
+    },
+  };
+}
+
+function answer(status: number, { product, version }: StoredProduct): Answer {
+  return { status, body: product, version };
+}

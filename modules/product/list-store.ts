@@ -1,0 +1,108 @@
+import { type SQL, sql } from 'drizzle-orm';
+import type { Queryable } from '#platform/database/database';
+import { isoTime, textArray } from '#platform/database/sql';
+
+export interface ProductFilter {
+  readonly q?: string | undefined;
+  readonly category?: string | undefined;
+  readonly sku?: readonly string[] | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly currency?: string | undefined;
+  readonly minPrice?: number | undefined;
+  readonly maxPrice?: number | undefined;
+  readonly inStock?: boolean | undefined;
+}
+
+export type ProductSort = 'createdAt' | '-createdAt' | 'name' | '-name' | 'price' | '-price';
+
+/** Where a page begins: the sort key and id of the last product shown. */
+export interface Position {
+  readonly key: string | number;
+  readonly id: string;
+}
+
+/** A sort's columns, each pair with an index in its order, and how a key travels. */
+interface Order {
+  readonly column: SQL;
+  readonly id: SQL;
+  readonly selected: SQL;
+  readonly type: SQL;
+}
+
+const orders: Readonly<Record<'createdAt' | 'name' | 'price', Order>> = {
+  createdAt: {
+    column: sql`p.created_at`,
+    id: sql`p.id`,
+    selected: isoTime(sql`p.created_at`),
+    type: sql`timestamptz`,
+  },
+  name: { column: sql`p.name`, id: sql`p.id`, selected: sql`p.name`, type: sql`text` },
+  price: { column: sql`l.amount`, id: sql`l.product_id`, selected: sql`l.amount`, type: sql`bigint` },
+};
+
+/**
+ * The statement that finds one page of active products. It compares whole rows `(key, id)` with the last one
+ * shown, so an index scan starts right behind it however deep the page is.
+ */
+export function pageStatement(
+  filter: ProductFilter,
+  sort: ProductSort,
+  after: Position | undefined,
+  limit: number,
+): SQL {
+  const descending = sort.startsWith('-');
+  const order = orders[sort.replace('-', '') as keyof typeof orders];
+  const direction = descending ? sql`desc` : sql`asc`;
+  const conditions = conditionsOf(filter);
+  if (after) {
+    const behind = descending ? sql`<` : sql`>`;
+    conditions.push(
+      sql`(${order.column}, ${order.id}) ${behind} (${after.key}::${order.type}, ${after.id}::uuid)`,
+    );
+  }
+  const prices =
+    filter.currency === undefined ? sql`` : sql`join products.lowest_price l on l.product_id = p.id`;
+  return sql`
+    select p.id, ${order.selected} as key
+    from products.product p ${prices}
+    where ${sql.join(conditions, sql` and `)}
+    order by ${order.column} ${direction}, ${order.id} ${direction}
+    limit ${limit}::int`;
+}
+
+function conditionsOf(filter: ProductFilter): SQL[] {
+  const conditions = [sql`p.status = 'active'`];
+  if (filter.q !== undefined) conditions.push(sql`p.search @@ ${searchQuery(filter.q)}`);
+  if (filter.category !== undefined) conditions.push(sql`p.category = ${filter.category}`);
+  if (filter.sku !== undefined) {
+    conditions.push(sql`p.id = any(array(
+      select v.product_id from products.variant v where v.sku = any(${textArray(filter.sku)})))`);
+  }
+  if (filter.ids !== undefined) conditions.push(sql`p.id = any(${textArray(filter.ids)}::uuid[])`);
+  if (filter.inStock !== undefined) {
+    conditions.push(filter.inStock ? sql`p.in_stock = true` : sql`p.in_stock = false`);
+  }
+  if (filter.currency !== undefined) conditions.push(sql`l.currency = ${filter.currency}`);
+  if (filter.minPrice !== undefined) conditions.push(sql`l.amount >= ${filter.minPrice}::bigint`);
+  if (filter.maxPrice !== undefined) conditions.push(sql`l.amount <= ${filter.maxPrice}::bigint`);
+  return conditions;
+}
+
+/**
+ * All words of `text`, the last of them as a beginning. Postgres prints its query with every word quoted, so the
+ * mark for a beginning can simply be added. A text without words gives null, which matches nothing.
+ */
+function searchQuery(text: string): SQL {
+  return sql`(nullif(plainto_tsquery('simple', ${text})::text, '') || ':*')::tsquery`;
+}
+
+/** Finds a page of products by id, with the sort key of each. */
+export async function findProducts(
+  queryable: Queryable,
+  filter: ProductFilter,
+  sort: ProductSort,
+  after: Position | undefined,
+  limit: number,
+): Promise<Position[]> {
+  return await queryable.rows<Position>(pageStatement(filter, sort, after, limit));
+}

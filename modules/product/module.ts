@@ -1,0 +1,66 @@
+import { orderPaid } from '#modules/order/events';
+import { defineModule } from '#platform/module';
+import { applyImport } from './apply-import.ts';
+import { auditStock } from './audit.ts';
+import { loadProductsBySku } from './catalogue-store.ts';
+import { productContract } from './contract.ts';
+import { createHandlers } from './handlers.ts';
+import { IMPORT_JOB } from './import-job.ts';
+import { sweepImports } from './import-store.ts';
+import { EXPIRY_SWEEP_MS, IMPORT_SWEEP_MS } from './limits.ts';
+import { onOrderPaid } from './on-order-paid.ts';
+import { quote } from './quote.ts';
+import { expireReservations, releaseStock } from './release-stock.ts';
+import { pinReservation, reserveStock, unpinReservation } from './reserve-stock.ts';
+import { productRoutes } from './routes.ts';
+
+export const productModule = defineModule({
+  contract: productContract,
+  schema: 'products',
+  needs: {},
+  routes: productRoutes,
+  create(context) {
+    const { database } = context;
+    return {
+      api: {
+        async quote({ skus, currency }) {
+          return { lines: await quote(database, skus, currency) };
+        },
+        async reserve(reservation) {
+          await reserveStock(database, reservation);
+          return {};
+        },
+        async pin({ orderId }) {
+          await pinReservation(database, orderId);
+          return {};
+        },
+        async unpin({ orderId, expiresInMs }) {
+          await unpinReservation(database, orderId, expiresInMs);
+          return {};
+        },
+        async release({ orderId }) {
+          await releaseStock(database, orderId);
+          return {};
+        },
+        async productsBySku({ skus }) {
+          const found = await loadProductsBySku(database, skus);
+          return { products: found.map(({ product }) => product) };
+        },
+      },
+      handlers: createHandlers(context),
+      on: { [orderPaid.type]: onOrderPaid },
+      jobs: { [IMPORT_JOB]: (run) => applyImport(context, run) },
+      schedules: [
+        {
+          name: 'expire-reservations',
+          everyMs: EXPIRY_SWEEP_MS,
+          async run() {
+            await expireReservations(database);
+          },
+        },
+        { name: 'sweep-imports', everyMs: IMPORT_SWEEP_MS, run: () => sweepImports(database) },
+      ],
+      audit: auditStock(database),
+    };
+  },
+});

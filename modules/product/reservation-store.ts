@@ -1,0 +1,81 @@
+import { sql } from 'drizzle-orm';
+import type { Transaction } from '#platform/database/database';
+
+export type ReservationState = 'open' | 'sold' | 'released' | 'returned' | 'expired';
+
+/**
+ * Writes an order's reservation, or finds and locks the one it has. `existing` is its state, undefined when it
+ * was written just now.
+ */
+export async function openReservation(
+  tx: Transaction,
+  reservation: { orderId: string; pinned: boolean; expiresInMs: number },
+): Promise<{ existing: ReservationState | undefined }> {
+  const { orderId, pinned, expiresInMs } = reservation;
+  const inserted = await tx.rows(sql`
+    insert into products.reservation (order_id, state, pinned, expires_at)
+    values (${orderId}::uuid, 'open', ${pinned}::boolean, now() + ${expiresInMs}::bigint * interval '1 millisecond')
+    on conflict (order_id) do nothing
+    returning order_id`);
+  return { existing: inserted.length > 0 ? undefined : await lockReservation(tx, orderId) };
+}
+
+/** Writes the mark that an order's stock was released before anything was reserved, or finds what there is. */
+export async function markReleased(
+  tx: Transaction,
+  orderId: string,
+): Promise<{ existing: ReservationState | undefined }> {
+  const inserted = await tx.rows(sql`
+    insert into products.reservation (order_id, state, expires_at) values (${orderId}::uuid, 'released', now())
+    on conflict (order_id) do nothing
+    returning order_id`);
+  return { existing: inserted.length > 0 ? undefined : await lockReservation(tx, orderId) };
+}
+
+/** The state of an order's reservation, locked; undefined when there is none. */
+export async function lockReservation(
+  tx: Transaction,
+  orderId: string,
+): Promise<ReservationState | undefined> {
+  const rows = await tx.rows<{ state: ReservationState }>(sql`
+    select state from products.reservation where order_id = ${orderId}::uuid for update`);
+  return rows[0]?.state;
+}
+
+export async function setReservationState(
+  tx: Transaction,
+  orderId: string,
+  state: ReservationState,
+): Promise<void> {
+  await tx.rows(sql`update products.reservation set state = ${state} where order_id = ${orderId}::uuid`);
+}
+
+/** Pins an open reservation, so that it does not expire. */
+export async function pin(tx: Transaction, orderId: string): Promise<void> {
+  await tx.rows(sql`
+    update products.reservation set pinned = true where order_id = ${orderId}::uuid and state = 'open'`);
+}
+
+/** Lets an open reservation expire `expiresInMs` from now. */
+export async function unpin(tx: Transaction, orderId: string, expiresInMs: number): Promise<void> {
+  await tx.rows(sql`
+    update products.reservation
+    set pinned = false, expires_at = now() + ${expiresInMs}::bigint * interval '1 millisecond'
+    where order_id = ${orderId}::uuid and state = 'open'`);
+}
+
+/** Closes up to `limit` reservations that are past their time, those that nobody else is working on. */
+export async function closeExpired(tx: Transaction, limit: number): Promise<string[]> {
+  const rows = await tx.rows<{ id: string }>(sql`
+    with due as (
+      select order_id from products.reservation
+      where state = 'open' and not pinned and expires_at <= now()
+      order by expires_at
+      limit ${limit}::int
+      for update skip locked
+    )
+    update products.reservation r set state = 'expired'
+    from due where r.order_id = due.order_id
+    returning r.order_id as id`);
+  return rows.map((row) => row.id);
+}
