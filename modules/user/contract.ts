@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineContract, query } from '#platform/rpc/contract';
+import { command, defineContract, query } from '#platform/rpc/contract';
 
 export const roleSchema = z.enum(['customer', 'staff', 'admin']);
 
@@ -28,6 +28,16 @@ export const userContract = defineContract('user', {
     profiles: query({
       input: z.object({ ids: z.array(z.uuid()).max(100) }),
       output: z.object({ users: z.array(userSchema) }),
+      errors: [],
+    }),
+    /**
+     * Makes a new key pair for access tokens, once per `rotationId`. It is published at once and signs from
+     * `signsFrom` on, when every verifier has it; the old one verifies until its last token has expired.
+     */
+    rotateKeys: command({
+      key: 'rotationId',
+      input: z.object({ rotationId: z.uuid() }),
+      output: z.object({ kid: z.string(), signsFrom: z.iso.datetime() }),
       errors: [],
     }),
   },
