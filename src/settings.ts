@@ -46,8 +46,8 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
 }
 
-/** Every setting of this version: parsing, `--help` and docs/settings.md all come from here. */
-export const settings = {
+// Kept with each entry's own type, from which `SettingValues` follows.
+const settings = {
   PORT: {
     path: 'http.port',
     description: 'Public port; 0 takes a free one.',
@@ -202,7 +202,7 @@ export type SettingValues = {
 
 export const settingNames = Object.keys(settings) as SettingName[];
 
-/** The same table with its entries' own types forgotten, for code that treats all alike. */
+/** Every setting of this version: parsing, `--help` and docs/settings.md all come from here. */
 export const settingTable: Readonly<Record<SettingName, Setting>> = settings;
 
 /** `DATA_DIR` → `data-dir`. */

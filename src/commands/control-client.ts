@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import type { Finding } from '../audit.ts';
-import type { AuditLine, Operations } from './control.ts';
+import type { AuditLine, NewKey, Operations } from './control.ts';
 import { type ControlInfo, readControlFile } from './control-file.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 
@@ -72,7 +72,7 @@ function createControlClient(info: ControlInfo): RunningShop {
     keys: {
       async rotate() {
         const response = await send('POST', '/keys/rotate');
-        return ((await response.json()) as { keyId: string }).keyId;
+        return (await response.json()) as NewKey;
       },
     },
   };

@@ -24,6 +24,8 @@ const delivery: ListedDelivery = {
   module: 'order',
 };
 
+const newKey = { kid: 'key-2', signsFrom: '2026-01-01T00:05:00.000Z' };
+
 let calls: unknown[];
 let auditFails: boolean;
 let dataDir: string;
@@ -48,7 +50,7 @@ const shop: Operations = {
       return 1;
     },
   },
-  keys: { rotate: async () => 'key-2' },
+  keys: { rotate: async () => newKey },
 };
 
 beforeEach(() => {
@@ -113,7 +115,7 @@ test('a command reaches every operation of the running shop', async () => {
   expect(await running!.events.list({ state: 'parked', limit: 5 })).toEqual([delivery]);
   expect(await running!.events.retry(eventId)).toBe(2);
   expect(await running!.events.skip(eventId, 'notification')).toBe(1);
-  expect(await running!.keys.rotate()).toBe('key-2');
+  expect(await running!.keys.rotate()).toEqual(newKey);
   expect(calls).toEqual([{ state: 'parked', limit: 5 }, [eventId, undefined], [eventId, 'notification']]);
 });
 

@@ -7,6 +7,12 @@ import { deliveryStates, type OpenDelivery } from '../events/admin.ts';
 /** An open delivery, and the module whose event it is. */
 export type ListedDelivery = OpenDelivery & { readonly module: string };
 
+/** A new signing key, and when it takes over (RFC 3339). */
+export interface NewKey {
+  readonly kid: string;
+  readonly signsFrom: string;
+}
+
 /** What operators do to a shop, whether they hold its folder or talk to the process that does. */
 export interface Operations {
   /** Looks everything over and yields what breaks an invariant. */
@@ -20,8 +26,8 @@ export interface Operations {
     skip(eventId: string, consumer: string): Promise<number>;
   };
   readonly keys: {
-    /** Makes a new signing key; tokens signed by the old ones stay good. Returns its id. */
-    rotate(): Promise<string>;
+    /** Makes a new signing key; tokens signed by the old ones stay good until they end. */
+    rotate(): Promise<NewKey>;
   };
 }
 
@@ -48,7 +54,7 @@ export function createControlApp(shop: Operations, token: string): Hono {
   const app = new Hono();
   const expected = digest(`Bearer ${token}`);
 
-  app.use(async (c, next) => {
+  app.use('/control/*', async (c, next) => {
     // Digests are of one length, so the comparison takes the same time for every guess.
     if (!timingSafeEqual(digest(c.req.header('authorization') ?? ''), expected)) {
       return c.json({ message: 'the control token is missing or wrong' }, 401);
@@ -78,7 +84,7 @@ export function createControlApp(shop: Operations, token: string): Hono {
     const { eventId, consumer } = skipSchema.parse(await c.req.json());
     return c.json({ count: await shop.events.skip(eventId, consumer) });
   });
-  app.post('/control/keys/rotate', async (c) => c.json({ keyId: await shop.keys.rotate() }));
+  app.post('/control/keys/rotate', async (c) => c.json(await shop.keys.rotate()));
   return app;
 }
 

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { banyan } from '../testing/spawn-banyan.ts';
+import { version } from '../version.ts';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'banyan-cli-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Ending {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the command to its end, with no setting but those given. */
+function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ending> {
+  const ending = Promise.withResolvers<Ending>();
+  execFile(banyan, args, { env: { PATH: process.env.PATH ?? '', ...env } }, (error, out, err) =>
+    ending.resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+  );
+  return ending.promise;
+}
+
+test.each([
+  [[]],
+  [['serve']],
+  [['migrate']],
+  [['import']],
+  [['replay']],
+  [['demo']],
+  [['audit']],
+  [['events']],
+  [['keys', 'rotate']],
+])('%j has help with examples', async (args) => {
+  const { code, out } = await run([...args, '--help']);
+  expect(code).toBe(0);
+  expect(out).toContain('Usage: banyan');
+  expect(out).toContain('Examples:\n  banyan');
+});
+
+test('--version prints the version', async () => {
+  expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+});
+
+test.each([
+  [['sell']],
+  [['serve', '--prot', '1']],
+  [['import']],
+  [['replay', 'a.ndjson', '--concurrency', '0']],
+  [['events', 'retry', 'not-an-id']],
+  [['events', 'list', '--state', 'lost']],
+])('wrong usage %j ends with 2', async (args) => {
+  const { code, err } = await run(args);
+  expect(code).toBe(2);
+  expect(err).toContain('error: ');
+});
+
+test('a wrong configuration ends with 78, and every fault is listed', async () => {
+  const { code, err } = await run(['serve', '--log-level', 'loud'], { PORT: 'x', REDIS_URL: 'redis://x' });
+  expect(code).toBe(78);
+  expect(err).toMatch(/^banyan: the configuration has 3 faults:\n( {2}.+\n){3}$/);
+});
+
+test.each([[['audit']], [['events', 'list']], [['keys', 'rotate']]])(
+  '%j of a folder without a shop ends with 66 and makes none',
+  async (args) => {
+    const dataDir = join(folder, 'empty');
+    const { code, err } = await run([...args, '--data-dir', dataDir]);
+    expect(code).toBe(66);
+    expect(err).toBe(`banyan: there is no shop in ${dataDir}\n`);
+  },
+);
+
+test('an input file that is missing ends with 66, a malformed one with 65', async () => {
+  const bad = join(folder, 'bad.ndjson');
+  writeFileSync(bad, '{}\n');
+  expect((await run(['replay', join(folder, 'missing.ndjson')])).code).toBe(66);
+  expect((await run(['import', join(folder, 'missing.csv')])).code).toBe(66);
+  expect((await run(['replay', bad])).code).toBe(65);
+});
+
+test('a taken port ends serve with 69', async () => {
+  const taken: Server = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const address = taken.address() as { port: number };
+  const args = ['--host', '127.0.0.1', '--port', String(address.port), '--ops-port', '0'];
+  const { code, err } = await run(['serve', ...args, '--data-dir', join(folder, 'taken')]);
+  taken.close();
+  expect(code).toBe(69);
+  expect(err).toContain('EADDRINUSE');
+});

@@ -1,0 +1,26 @@
+import { ConfigError } from '../config.ts';
+import { isAppError } from '../errors.ts';
+import { ShopUnavailable } from './api-client.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { printError } from './terminal.ts';
+
+/** Says what went wrong, in a sentence where it was to be expected and with its stack where it is a bug. */
+export function failWith(error: unknown): number {
+  if (error instanceof ConfigError) {
+    printError(`banyan: ${error.message}:`);
+    for (const problem of error.problems) printError(`  ${problem}`);
+    return exitCodes.config;
+  }
+  if (error instanceof CommandError) {
+    printError(`banyan: ${error.message}`);
+    return error.exitCode;
+  }
+  const { code, message } = error as NodeJS.ErrnoException;
+  const isAbsent = error instanceof ShopUnavailable || (isAppError(error) && error.kind === 'unavailable');
+  if (isAbsent || code === 'EADDRINUSE' || code === 'EACCES') {
+    printError(`banyan: ${message}`);
+    return exitCodes.unavailable;
+  }
+  printError(`banyan: ${error instanceof Error ? error.stack : String(error)}`);
+  return exitCodes.failed;
+}

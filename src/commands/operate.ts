@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { createShop, rotateKeys } from '../compose.ts';
+import type { Shop } from '../shop.ts';
+import type { Operations } from './control.ts';
+import { findRunningShop } from './control-client.ts';
+import { CommandError, exitCodes } from './exit-codes.ts';
+import { commandLog, configOf } from './setting-options.ts';
+
+/** What operators may do to a shop that this process has open. */
+export function operationsOf(shop: Shop): Operations {
+  return { audit: () => shop.audit(), events: shop.events, keys: { rotate: () => rotateKeys(shop) } };
+}
+
+/**
+ * Works on the shop of DATA_DIR: through the process that runs on it, or, when none does, on the folder itself.
+ * Operators look at what is there, so a folder without a shop is refused and nothing is migrated.
+ */
+export async function operate<Result>(
+  command: Command,
+  work: (operations: Operations) => Promise<Result>,
+): Promise<Result> {
+  const config = configOf(command);
+  const running = await findRunningShop(config.dataDir);
+  if (running !== undefined) return await work(running);
+  if (!holdsShop(config.dataDir)) {
+    throw new CommandError(exitCodes.noInput, `there is no shop in ${config.dataDir}`);
+  }
+  const shop = await createShop({ config: { ...config, migrate: 'off' }, log: commandLog(command) });
+  try {
+    return await work(operationsOf(shop));
+  } finally {
+    await shop.stop();
+  }
+}
+
+/** Whether a shop was ever opened in this folder. */
+export function holdsShop(dataDir: string): boolean {
+  return existsSync(join(dataDir, 'postgres'));
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import type { Finding } from '../audit.ts';
+import { createShop } from '../compose.ts';
+import type { Config } from '../config.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { findRunningShop } from './control-client.ts';
+import { holdsShop } from './operate.ts';
+import type { Credentials } from './session.ts';
+import { print } from './terminal.ts';
+
+/** The shop that a command talks to over HTTP. */
+export interface TargetShop {
+  readonly url: string;
+  /** Whether it runs in this process, for as long as the command does. */
+  readonly inProcess: boolean;
+  /** The admin that is known of it. */
+  readonly admin: Credentials | undefined;
+  stop(): Promise<void>;
+}
+
+/** A shop that this process runs. */
+export interface OwnShop extends TargetShop {
+  readonly inProcess: true;
+  audit(): AsyncIterable<Finding>;
+}
+
+/** Takes the shop at `url`, else the one that runs on DATA_DIR, else opens DATA_DIR in this process. */
+export async function reachShop(config: Config, log: Logger, url?: string): Promise<TargetShop> {
+  const known = url ?? (await findRunningShop(config.dataDir))?.url;
+  if (known === undefined) return await startOwnShop(config, log);
+  return { url: known, inProcess: false, admin: config.admin, stop: async () => undefined };
+}
+
+/**
+ * Runs a shop in this process on a free port, reachable from this machine only and without a rate limit. In a
+ * folder that has no shop yet an admin is made, whose password is printed since nobody else will ever know it.
+ */
+export async function startOwnShop(config: Config, log: Logger): Promise<OwnShop> {
+  const isNew = !holdsShop(config.dataDir);
+  const made = isNew && config.admin === undefined;
+  const admin = made
+    ? { email: 'admin@example.com', password: randomBytes(18).toString('base64url') }
+    : config.admin;
+  const shop = await createShop({
+    config: {
+      ...config,
+      admin,
+      host: '127.0.0.1',
+      port: 0,
+      opsHost: '127.0.0.1',
+      opsPort: 0,
+      roles: ['http', 'worker'],
+      rateLimit: undefined,
+    },
+    log,
+  });
+  const { url } = await shop.start();
+  if (made) print(`new shop in ${config.dataDir}, admin ${admin?.email}, password ${admin?.password}`);
+  return { url, inProcess: true, admin, audit: () => shop.audit(), stop: () => shop.stop() };
+}

@@ -1,0 +1,40 @@
+import { Command, CommanderError } from 'commander';
+import { addAudit } from './commands/audit.ts';
+import { addDemo } from './commands/demo.ts';
+import { addEvents } from './commands/events.ts';
+import { exitCodeHelp } from './commands/exit-codes.ts';
+import { failWith } from './commands/fail.ts';
+import { addImport } from './commands/import.ts';
+import { addKeys } from './commands/keys.ts';
+import { addMigrate } from './commands/migrate.ts';
+import { addReplay } from './commands/replay.ts';
+import { addServe } from './commands/serve.ts';
+import { version } from './version.ts';
+
+const program = new Command('banyan')
+  .description('A shop that starts as one process: accounts, catalogue, stock, orders, payments, mail.')
+  .version(version)
+  .showHelpAfterError('(--help shows what is possible)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Settings come from defaults, a YAML file, the environment and flags; docs/settings.md lists them.
+${exitCodeHelp}
+
+Examples:
+  banyan serve
+  banyan demo --limit 100
+  banyan audit`,
+  );
+
+for (const add of [addServe, addMigrate, addImport, addReplay, addDemo, addAudit, addEvents, addKeys]) {
+  add(program);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has already said what was wrong, or printed the help that was asked for.
+  process.exit(error instanceof CommanderError ? (error.exitCode === 0 ? 0 : 2) : failWith(error));
+}
