@@ -18,22 +18,19 @@ export interface Health {
 /** `/livez`, `/readyz` and `/health`, for both ports. A check that hangs counts as failed. */
 export function createHealthRoutes(health: Health): Hono {
   const app = new Hono();
-  app.use(async (c, next) => {
-    await next();
-    c.header('Cache-Control', 'no-store');
-  });
-  app.get('/livez', (c) => c.json({ status: 'ok' }));
+  const fresh = { 'Cache-Control': 'no-store' };
+  app.get('/livez', (c) => c.json({ status: 'ok' }, 200, fresh));
   app.get('/readyz', async (c) => {
     const problems = await problemsOf(health);
-    if (problems.length > 0) return c.json({ status: 'not ready', problems }, 503);
-    return c.json({ status: 'ready' });
+    if (problems.length > 0) return c.json({ status: 'not ready', problems }, 503, fresh);
+    return c.json({ status: 'ready' }, 200, fresh);
   });
   app.get('/health', async (c) => {
     const problems = await problemsOf(health);
     const { version, modules, database } = health;
     const report = { version, modules, database, redis: 'not used', problems };
-    if (problems.length > 0) return c.json({ status: 'down', ...report }, 503);
-    return c.json({ status: 'ok', ...report });
+    if (problems.length > 0) return c.json({ status: 'down', ...report }, 503, fresh);
+    return c.json({ status: 'ok', ...report }, 200, fresh);
   });
   return app;
 }

@@ -16,6 +16,7 @@ import { type Occurrence, problemAnswer } from './problem.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { respond } from './respond.ts';
 import { type Answer, type Handler, hasRole, type Principal, type RouteSpec } from './route.ts';
+import { fullPath } from './route-path.ts';
 
 /** What all routes share. */
 export interface Edge {
@@ -83,7 +84,7 @@ export function createRouteHandler(
   }
 
   return async (c) => {
-    c.set('route', route.slice(route.indexOf('/')));
+    c.set('route', fullPath(spec));
     try {
       const principal = await admit(edge, spec, c);
       const context = currentContext();
