@@ -26,6 +26,12 @@ export async function awaitOutcome(
 ): Promise<Answer> {
   const { sagas, idempotency, database } = context;
   const { sagaId, orderId } = pending;
+  if (patience.waitMs === 0 && !pending.repeat) {
+    // Who does not wait is told of the order as it was begun, even where its end is only a moment away.
+    const begun = await openAnswer(database, orderId);
+    await sagas.settle(sagaId, 0);
+    return begun;
+  }
   const untilWaiting = !patience.named && !pending.repeat;
   const outcome = await sagas.settle(sagaId, patience.waitMs, { untilWaiting });
   if (outcome.state === 'open' || outcome.state === 'waiting') return await openAnswer(database, orderId);
