@@ -1,0 +1,11 @@
+import type { Money } from '#platform/money';
+
+/** `{ amount: 129900, currency: 'GBP' }` reads `£1,299.00`. Exact for every amount, as no fraction is computed. */
+export function formatMoney({ amount, currency }: Money): string {
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  const minor = String(amount).padStart(digits + 1, '0');
+  const whole = minor.slice(0, minor.length - digits);
+  const fraction = minor.slice(minor.length - digits);
+  return format.format(`${whole}.${fraction}0` as `${number}`);
+}

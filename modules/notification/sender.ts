@@ -1,0 +1,134 @@
+import type { orderContract } from '#modules/order/contract';
+import type { userContract } from '#modules/user/contract';
+import { backoffMs, withDeadline } from '#platform/deadline';
+import { AppError } from '#platform/errors';
+import type { ModuleContext } from '#platform/module';
+import { writeLetter } from './letter.ts';
+import {
+  MAIL_ATTEMPTS,
+  MAIL_BACKOFF_MAX_MS,
+  MAIL_BACKOFF_MS,
+  MAIL_BATCH,
+  MAILS_AT_ONCE,
+  SEND_TIMEOUT_MS,
+} from './limits.ts';
+import type { ClaimedMail } from './mail.ts';
+import type { Mailer, Sent } from './mailer.ts';
+import { claimDueMail, endMail, postponeMail } from './store.ts';
+
+export type NotificationContext = ModuleContext<{
+  user: typeof userContract;
+  order: typeof orderContract;
+}>;
+
+export interface Sender {
+  /** Sends all mail that is due. Whoever calls while it is sending awaits one more look after it. */
+  sendDue(): Promise<void>;
+  /** Looks for due mail soon, without waiting for it. */
+  wake(): void;
+  /** Resolves when the mails in progress have ended; no more are claimed. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Sends queued mail: claims some, asks who they go to and what they say, and hands them to the mailer. Several
+ * senders may run on the same rows. A mail goes out once, unless a process dies between the server's word and
+ * our note of it: then it goes again, under the same Message-ID.
+ */
+export function createSender({ database, needs, log }: NotificationContext, mailer: Mailer): Sender {
+  let stopping = false;
+  let running: Promise<void> | undefined;
+  let again = false;
+
+  async function drain(): Promise<void> {
+    while (again && !stopping) {
+      again = false;
+      const claimed = await claimDueMail(database, MAIL_BATCH);
+      await sendBatch(claimed);
+      // A full batch may not be all.
+      if (claimed.length === MAIL_BATCH) again = true;
+    }
+  }
+
+  async function sendBatch(batch: readonly ClaimedMail[]): Promise<void> {
+    if (batch.length === 0) return;
+    const addresses = findAddresses([...new Set(batch.map((mail) => mail.userId))]);
+    const queue = batch.values();
+    const lanes = Array.from({ length: MAILS_AT_ONCE }, async () => {
+      for (const mail of queue) await sendOne(mail, addresses);
+    });
+    await Promise.all(lanes);
+  }
+
+  async function findAddresses(ids: string[]): Promise<ReadonlyMap<string, string>> {
+    const { users } = await needs.user.profiles({ ids });
+    return new Map(users.map((user) => [user.id, user.email]));
+  }
+
+  async function sendOne(mail: ClaimedMail, addresses: Promise<ReadonlyMap<string, string>>): Promise<void> {
+    const { id, about } = mail;
+    try {
+      if (stopping) return await postponeMail(database, mail, 0, 'stopped');
+      const to = (await addresses).get(mail.userId);
+      if (to === undefined) return await endMail(database, mail, 'dropped', null);
+      const receipt = about.kind === 'order_paid' ? await needs.order.receipt(about.data) : undefined;
+      const outgoing = { id, to, ...writeLetter(about, receipt) };
+      await end(mail, await withDeadline(mailer.send(outgoing), SEND_TIMEOUT_MS, `sending mail ${id}`));
+    } catch (error) {
+      await tryLater(mail, error).catch((cause: unknown) => {
+        // The lease runs out by itself, and the mail is claimed again.
+        log.warn({ err: cause, mailId: id }, 'could not record a failed mail');
+      });
+    }
+  }
+
+  async function end(mail: ClaimedMail, sent: Sent): Promise<void> {
+    if (sent.state === 'sent') return await endMail(database, mail, 'sent', null);
+    log.error({ mailId: mail.id, kind: mail.about.kind, reason: sent.reason }, 'mail refused by its server');
+    await endMail(database, mail, 'failed', sent.reason);
+  }
+
+  async function tryLater(mail: ClaimedMail, error: unknown): Promise<void> {
+    const reason = describe(error);
+    const fields = { mailId: mail.id, kind: mail.about.kind, attempts: mail.attempts, reason };
+    if (mail.attempts >= MAIL_ATTEMPTS) {
+      log.error(fields, 'mail given up');
+      return await endMail(database, mail, 'failed', reason);
+    }
+    log.warn(fields, 'mail not sent, will be tried again');
+    await postponeMail(
+      database,
+      mail,
+      backoffMs(mail.attempts, MAIL_BACKOFF_MS, MAIL_BACKOFF_MAX_MS),
+      reason,
+    );
+  }
+
+  async function sendDue(): Promise<void> {
+    again = true;
+    running ??= drain().finally(() => {
+      running = undefined;
+    });
+    await running;
+  }
+
+  return {
+    sendDue,
+    wake() {
+      if (stopping) return;
+      sendDue().catch((error: unknown) => log.error({ err: error }, 'could not look for due mail'));
+    },
+    async stop() {
+      stopping = true;
+      await running;
+    },
+  };
+}
+
+/** Codes only: a mail server's own words often repeat the address. */
+function describe(error: unknown): string {
+  if (error instanceof AppError) return error.code;
+  const { code, responseCode } = error as { code?: unknown; responseCode?: unknown };
+  if (typeof responseCode === 'number') return `SMTP ${responseCode}`;
+  return typeof code === 'string' ? code : error instanceof Error ? error.name : 'unknown';
+}

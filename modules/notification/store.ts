@@ -1,0 +1,90 @@
+import { and, eq, sql } from 'drizzle-orm';
+import type { Database, Queryable, Transaction } from '#platform/database/database';
+import { textArray } from '#platform/database/sql';
+import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
+import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
+import { mail } from './schema.ts';
+
+export async function insertMail(tx: Transaction, { id, userId, about }: Mail): Promise<void> {
+  await tx.db.insert(mail).values({ id, userId, kind: about.kind, data: about.data });
+}
+
+/** Ends all mail to a user that has not been sent. */
+export async function dropMailTo(tx: Transaction, userId: string): Promise<void> {
+  await tx.db
+    .update(mail)
+    .set({ state: 'dropped', endedAt: sql`now()` })
+    .where(and(eq(mail.userId, userId), eq(mail.state, 'queued')));
+}
+
+/** Leases up to `limit` due mails, longest due first. */
+export async function claimDueMail(database: Database, limit: number): Promise<ClaimedMail[]> {
+  const rows = await database.rows<{
+    id: string;
+    userId: string;
+    kind: string;
+    data: unknown;
+    fence: number;
+    attempts: number;
+  }>(sql`
+    with due as (
+      select id from notifications.mail where state = 'queued' and due_at <= now()
+      order by due_at limit ${limit}::int for update skip locked
+    )
+    update notifications.mail m
+    set fence = m.fence + 1, attempts = m.attempts + 1,
+        due_at = now() + ${MAIL_LEASE_MS}::int * interval '1 millisecond'
+    from due where m.id = due.id
+    returning m.id, m.user_id as "userId", m.kind, m.data, m.fence, m.attempts`);
+  return rows.map(({ kind, data, ...row }) => ({ ...row, about: mailSubjectSchema.parse({ kind, data }) }));
+}
+
+/** Ends a claimed mail, unless the lease was lost meanwhile. */
+export async function endMail(
+  on: Queryable,
+  claimed: ClaimedMail,
+  state: 'sent' | 'failed' | 'dropped',
+  error: string | null,
+): Promise<void> {
+  await on.db.update(mail).set({ state, lastError: error, endedAt: sql`now()` }).where(isStillHeld(claimed));
+}
+
+/** Gives a claimed mail back, to be tried again after `waitMs`. */
+export async function postponeMail(
+  on: Queryable,
+  claimed: ClaimedMail,
+  waitMs: number,
+  error: string,
+): Promise<void> {
+  await on.db
+    .update(mail)
+    .set({ lastError: error, dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'` })
+    .where(isStillHeld(claimed));
+}
+
+function isStillHeld(claimed: ClaimedMail) {
+  return and(eq(mail.id, claimed.id), eq(mail.fence, claimed.fence), eq(mail.state, 'queued'));
+}
+
+/** Deletes some of the mail that ended long ago. */
+export async function deleteOldMail(database: Database): Promise<void> {
+  await database.rows(sql`
+    delete from notifications.mail where id in (
+      select id from notifications.mail
+      where state <> 'queued' and ended_at < now() - make_interval(days => ${MAIL_KEEP_DAYS}::int)
+      order by ended_at limit ${CLEAN_UP_BATCH}::int for update skip locked)`);
+}
+
+/** Handled events of these types that left no mail, after `position` in the inbox, in its order. */
+export async function findEventsWithoutMail(
+  database: Database,
+  types: readonly string[],
+  after: number,
+  limit: number,
+): Promise<{ id: string; type: string; position: number }[]> {
+  return await database.rows(sql`
+    select i.event_id as id, i.type, i.position from notifications.inbox i
+    where i.type = any(${textArray(types)}) and i.position > ${after}::bigint
+      and not exists (select 1 from notifications.mail m where m.id = i.event_id)
+    order by i.position limit ${limit}::int`);
+}
