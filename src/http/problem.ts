@@ -54,7 +54,8 @@ export function problemAnswer(error: unknown, occurrence: Occurrence): Answer {
   const own = problem(status, error.code, error.message, occurrence);
   // A 400 always has the list, so that clients need not ask whether it is there.
   const errors = status === 400 ? { errors: [] } : {};
-  return { status, headers, body: { ...errors, ...error.extra, ...own } };
+  // First for the order of members, last so that no extra member stands in for a standard one.
+  return { status, headers, body: { ...own, ...errors, ...error.extra, ...own } };
 }
 
 /** A problem document of any status. */
