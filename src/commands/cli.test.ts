@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -89,10 +89,10 @@ test('an input file that is missing ends with 66, a malformed one with 65', asyn
 });
 
 test('a taken port ends serve with 69', async () => {
-  const taken: Server = createServer();
+  const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
-  const address = taken.address() as { port: number };
-  const args = ['--host', '127.0.0.1', '--port', String(address.port), '--ops-port', '0'];
+  const { port } = taken.address() as AddressInfo;
+  const args = ['--host', '127.0.0.1', '--port', String(port), '--ops-port', '0'];
   const { code, err } = await run(['serve', ...args, '--data-dir', join(folder, 'taken')]);
   taken.close();
   expect(code).toBe(69);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { createShop } from '../compose.ts';
+import { loadShop } from './load-shop.ts';
 import { addSettings, commandLog, configOf } from './setting-options.ts';
 import { print } from './terminal.ts';
 
@@ -18,6 +18,7 @@ Examples:
     );
   addSettings(command, ['DATA_DIR', 'LOG_LEVEL', 'RUN_ENV']).action(async () => {
     const config = configOf(command);
+    const { createShop } = await loadShop();
     const shop = await createShop({ config: { ...config, migrate: 'auto' }, log: commandLog(command) });
     await shop.stop();
     for (const name of shop.migrated) print(`applied ${name}`);

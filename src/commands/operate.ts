@@ -1,16 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { createShop, rotateKeys } from '../compose.ts';
 import type { Shop } from '../shop.ts';
 import type { Operations } from './control.ts';
 import { findRunningShop } from './control-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { loadShop } from './load-shop.ts';
 import { commandLog, configOf } from './setting-options.ts';
 
 /** What operators may do to a shop that this process has open. */
 export function operationsOf(shop: Shop): Operations {
-  return { audit: () => shop.audit(), events: shop.events, keys: { rotate: () => rotateKeys(shop) } };
+  const rotate = async () => await (await loadShop()).rotateKeys(shop);
+  return { audit: () => shop.audit(), events: shop.events, keys: { rotate } };
 }
 
 /**
@@ -27,6 +28,7 @@ export async function operate<Result>(
   if (!holdsShop(config.dataDir)) {
     throw new CommandError(exitCodes.noInput, `there is no shop in ${config.dataDir}`);
   }
+  const { createShop } = await loadShop();
   const shop = await createShop({ config: { ...config, migrate: 'off' }, log: commandLog(command) });
   try {
     return await work(operationsOf(shop));

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { createShop } from '../compose.ts';
 import type { Config } from '../config.ts';
 import type { Address, Shop } from '../shop.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 import { version } from '../version.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
+import { loadShop } from './load-shop.ts';
 import { operationsOf } from './operate.ts';
 import { addSettings, configOf } from './setting-options.ts';
 import { print, terminal } from './terminal.ts';
@@ -34,6 +34,7 @@ async function serve(config: Config): Promise<void> {
   const log = createLogger({ level: config.logLevel, pretty: Boolean(terminal.out.isTTY) });
   dieOfBugs(log);
   const stopAsked = listenForStop(log);
+  const { createShop } = await loadShop();
   const shop = await createShop({ config, log });
   const token = randomBytes(32).toString('base64url');
   shop.opsApp.route('/', createControlApp(operationsOf(shop), token));

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Finding } from '../audit.ts';
-import { createShop } from '../compose.ts';
 import type { Config } from '../config.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { findRunningShop } from './control-client.ts';
+import { loadShop } from './load-shop.ts';
 import { holdsShop } from './operate.ts';
 import type { Credentials } from './session.ts';
 import { print } from './terminal.ts';
@@ -41,6 +41,7 @@ export async function startOwnShop(config: Config, log: Logger): Promise<OwnShop
   const admin = made
     ? { email: 'admin@example.com', password: randomBytes(18).toString('base64url') }
     : config.admin;
+  const { createShop } = await loadShop();
   const shop = await createShop({
     config: {
       ...config,
