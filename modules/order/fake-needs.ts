@@ -120,7 +120,7 @@ export function createFakeNeeds(): FakeNeeds {
       }),
     productsBySku: ({ skus }) =>
       call('product.productsBySku', () => ({
-        products: [productWith(skus.filter((sku) => stock.has(sku)))],
+        products: skus.filter((sku) => stock.has(sku)).map(productOf),
       })),
   };
 
@@ -186,22 +186,17 @@ export function createFakeNeeds(): FakeNeeds {
 
 const LONG_AGO = '2026-01-01T00:00:00.000Z';
 
-function productWith(skus: readonly string[]): Product {
+/** Each sku is a product of its own. */
+function productOf(sku: string): Product {
   const stock = { onHand: 1, reserved: 0, available: 1 };
   return {
     id: '0192aaaa-0000-7000-8000-00000000aaaa',
-    slug: 'everything',
-    name: 'Everything',
+    slug: `product-${sku}`,
+    name: `Name of ${sku}`,
     description: '',
     category: null,
     status: 'active',
-    variants: skus.map((sku) => ({
-      id: '0192aaaa-0000-7000-8000-00000000bbbb',
-      sku,
-      options: {},
-      prices: [],
-      stock,
-    })),
+    variants: [{ id: '0192aaaa-0000-7000-8000-00000000bbbb', sku, options: {}, prices: [], stock }],
     createdAt: LONG_AGO,
     updatedAt: LONG_AGO,
   };

@@ -88,8 +88,8 @@ describe('reading an order', () => {
       user: { username: 'ada' },
       payment: { id: plain.body.paymentId, status: 'captured' },
       items: [
-        { sku: 'MUG', product: { slug: 'everything' } },
-        { sku: 'TEE', product: { slug: 'everything' } },
+        { sku: 'MUG', product: { slug: 'product-MUG' } },
+        { sku: 'TEE', product: { slug: 'product-TEE' } },
       ],
     });
     expect(plain.body).not.toHaveProperty('user');
