@@ -1,0 +1,41 @@
+import { uuidv7 } from 'uuidv7';
+import { notificationModule } from '../modules/notification/module.ts';
+import { orderModule } from '../modules/order/module.ts';
+import { paymentModule } from '../modules/payment/module.ts';
+import { productModule } from '../modules/product/module.ts';
+import { userContract } from '../modules/user/contract.ts';
+import { userModule } from '../modules/user/module.ts';
+import type { AnyModule } from './module.ts';
+import type { Api } from './rpc/contract.ts';
+import { openShop, type Shop, type ShopOptions } from './shop.ts';
+
+/** Every module of Banyan; the only place that knows them all. */
+export const allModules: readonly AnyModule[] = [
+  userModule,
+  productModule,
+  paymentModule,
+  orderModule,
+  notificationModule,
+];
+
+export type CreateShopOptions = Omit<ShopOptions, 'modules' | 'fetchKeys'> & {
+  /** Default: all. */
+  readonly modules?: readonly AnyModule[];
+};
+
+/** Opens a shop of these modules; see `openShop`. Access tokens are verified with the user module's keys. */
+export async function createShop(options: CreateShopOptions): Promise<Shop> {
+  return await openShop({
+    ...options,
+    modules: options.modules ?? allModules,
+    fetchKeys: async (apiOf) => await (apiOf('user') as Api<typeof userContract>).jwks({}),
+  });
+}
+
+/**
+ * Makes a new key for signing access tokens, wherever the user module runs; it signs from `signsFrom` on, and tokens
+ * signed before stay good.
+ */
+export async function rotateKeys(shop: Shop): Promise<{ kid: string; signsFrom: string }> {
+  return await shop.api(userContract).rotateKeys({ rotationId: uuidv7() });
+}
