@@ -63,7 +63,9 @@ export function readEntry(header: readonly string[], values: readonly string[]):
   );
   const parsed = rowSchema.safeParse(named);
   if (!parsed.success) {
-    return { error: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ') };
+    return {
+      error: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+    };
   }
   const { price_minor: amount, on_hand: onHand, ...rest } = parsed.data;
   return { entry: { ...rest, amount, onHand } };

@@ -1,5 +1,6 @@
 import type { Transaction } from '#platform/database/database';
 import { requireFresh } from '#platform/http/idempotency';
+import { invalidRequest } from '#platform/http/problem';
 import { addVariants } from './add-products.ts';
 import {
   type CatalogueRow,
@@ -14,7 +15,7 @@ import {
 } from './catalogue-store.ts';
 import { VARIANTS_PER_PRODUCT } from './limits.ts';
 import { refreshLowestPrices, upsertPrices } from './price-store.ts';
-import { invalidRequest, productNotFound, skuTaken, slugTaken } from './problems.ts';
+import { productNotFound, skuTaken, slugTaken } from './problems.ts';
 import type { ProductChangeBody } from './product-bodies.ts';
 import { refreshInStock } from './stock-store.ts';
 

@@ -31,8 +31,3 @@ export function insufficientStock(items: readonly Shortage[]): AppError {
     extra: { items },
   });
 }
-
-/** A request whose values do not fit what is stored, told as the validator would. */
-export function invalidRequest(errors: readonly { path: string; message: string }[]): AppError {
-  return new AppError('invalid', 'invalid_request', 'the request is not valid', { extra: { errors } });
-}

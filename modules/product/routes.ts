@@ -16,11 +16,9 @@ const sorts = ['createdAt', '-createdAt', 'name', '-name', 'price', '-price'] as
 export const productListQuery = z
   .object({
     ...pageQuery,
-    q: plainText(1, SEARCH_LENGTH)
-      .optional()
-      .meta({
-        description: 'Words that name or description hold, all of them; the last may be a beginning.',
-      }),
+    q: plainText(1, SEARCH_LENGTH).optional().meta({
+      description: 'Words that name or description hold, all of them; the last may be a beginning.',
+    }),
     category: plainText(1, CATEGORY_LENGTH).optional(),
     sku: z.array(skuSchema).max(LIST_FILTER_VALUES).optional(),
     ids: z.array(z.uuid()).max(LIST_FILTER_VALUES).optional(),
@@ -41,12 +39,9 @@ export const productListQuery = z
       .enum(['true', 'false'])
       .transform((value) => value === 'true')
       .optional(),
-    sort: z
-      .enum(sorts)
-      .default('-createdAt')
-      .meta({
-        description: '`price` is the lowest among the variants, in `currency`; names sort by code point.',
-      }),
+    sort: z.enum(sorts).default('-createdAt').meta({
+      description: '`price` is the lowest among the variants, in `currency`; names sort by code point.',
+    }),
   })
   .refine(
     (query) =>
