@@ -41,12 +41,17 @@ export function createSender({ database, needs, log }: NotificationContext, mail
   let again = false;
 
   async function drain(): Promise<void> {
-    while (again && !stopping) {
-      again = false;
-      const claimed = await claimDueMail(database, MAIL_BATCH);
-      await sendBatch(claimed);
-      // A full batch may not be all.
-      if (claimed.length === MAIL_BATCH) again = true;
+    try {
+      while (again && !stopping) {
+        again = false;
+        const claimed = await claimDueMail(database, MAIL_BATCH);
+        await sendBatch(claimed);
+        // A full batch may not be all.
+        if (claimed.length === MAIL_BATCH) again = true;
+      }
+    } finally {
+      // In the same breath as the last look at `again`, so that no wake falls between.
+      running = undefined;
     }
   }
 
@@ -106,9 +111,7 @@ export function createSender({ database, needs, log }: NotificationContext, mail
 
   async function sendDue(): Promise<void> {
     again = true;
-    running ??= drain().finally(() => {
-      running = undefined;
-    });
+    running ??= drain();
     await running;
   }
 
