@@ -266,6 +266,11 @@ describe('failures', () => {
     });
   });
 
+  it('name the path as a URI, whatever was asked for', async () => {
+    const response = await edge.request('/api/v1/a b|%zz[é]');
+    expect((await problemOf(response)).instance).toBe('/api/v1/a%20b%7C%25zz%5B%C3%A9%5D');
+  });
+
   it('carry the members that the module adds, but never over the standard ones', async () => {
     const response = await edge.request('/api/v1/failing/too_bad');
     expect(await problemOf(response)).toMatchObject({

@@ -3,8 +3,7 @@ import { compress } from 'hono/compress';
 import { cors } from 'hono/cors';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Config } from '../config.ts';
-import { AppError } from '../errors.ts';
-import { OVERLOAD_RETRY_SECONDS, REQUESTS_IN_FLIGHT } from '../limits.ts';
+import { REQUESTS_IN_FLIGHT } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createClientAddress } from './client-address.ts';
@@ -17,6 +16,7 @@ import { createOpenApi } from './openapi.ts';
 import { nothingThere } from './parse-call.ts';
 import { problem } from './problem.ts';
 import { createRateLimit } from './rate-limit.ts';
+import { createRequestBound } from './request-bound.ts';
 import { requestScope } from './request-scope.ts';
 import { respond } from './respond.ts';
 import type { Handlers, Routes } from './route.ts';
@@ -78,6 +78,7 @@ export function createPublicApp(options: PublicAppOptions): Hono {
     log,
     authenticate: createAuthenticator(keys, config.token),
     rateLimit: config.rateLimit === undefined ? undefined : createRateLimit(config.rateLimit),
+    bound: createRequestBound(options.requestsInFlight ?? REQUESTS_IN_FLIGHT),
     clientAddress: (c) =>
       addressOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for') ?? null),
   };
@@ -100,7 +101,6 @@ export function createPublicApp(options: PublicAppOptions): Hono {
     app.use(cors({ origin, maxAge: 600, ...CORS_HEADERS }));
   }
   app.use(compress());
-  boundInFlight(app, edge, options.requestsInFlight ?? REQUESTS_IN_FLIGHT);
   app.route('/', createDocsRoutes(createOpenApi(options.modules)));
   hostRoutes(app, edge, options.modules);
   app.notFound(async (c) => {
@@ -110,25 +110,6 @@ export function createPublicApp(options: PublicAppOptions): Hono {
   app.onError((error, c) => respond(c, failureOf(log, c, error), { shared: false }));
   // What the app keeps along a request is its own business.
   return app as unknown as Hono;
-}
-
-function boundInFlight(app: Hono<HttpEnv>, edge: Edge, limit: number): void {
-  let inFlight = 0;
-  app.use(async (c, next) => {
-    if (inFlight >= limit) {
-      const overload = new AppError('unavailable', 'overloaded', 'too many requests are being answered', {
-        retryAfterSeconds: OVERLOAD_RETRY_SECONDS,
-      });
-      return respond(c, failureOf(edge.log, c, overload), { shared: false });
-    }
-    inFlight += 1;
-    try {
-      await next();
-    } finally {
-      inFlight -= 1;
-    }
-    return undefined;
-  });
 }
 
 /** Registers every route, and for each path a 405 that names the methods it does have. */

@@ -19,12 +19,12 @@ export function readKey(spec: RouteSpec, headers: Headers): string | undefined {
   const use = keyUse(spec);
   const key = headers.get('idempotency-key');
   if (use === 'ignored') return undefined;
-  if (key === null || key === '') {
-    if (use === 'honoured' && key === null) return undefined;
+  if (use === 'required' && !key) {
     throw new AppError('invalid', 'idempotency_key_missing', 'send an Idempotency-Key of your choice', {
       extra: { errors: [{ path: 'Idempotency-Key', message: 'is missing' }] },
     });
   }
+  if (key === null) return undefined;
   if (KEY.test(key)) return key;
   throw invalidRequest([
     { path: 'Idempotency-Key', message: `must be 1 to ${IDEMPOTENCY_KEY_LENGTH} printable ASCII characters` },

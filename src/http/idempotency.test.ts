@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Database } from '../database/database.ts';
 import { AppError } from '../errors.ts';
+import { ANSWER_TIMEOUT_MS } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { startEdge, type TestEdge } from '../testing/edge.ts';
 import type { IdempotencyClaim } from './idempotency.ts';
@@ -199,14 +200,16 @@ describe('a key', () => {
   });
 
   it('is demanded where the route requires one, before the body is looked at', async () => {
-    const answer = await post('/strict', { body: '{' });
-    expect(answer.status).toBe(400);
-    expect(codeOf(answer)).toBe('idempotency_key_missing');
+    for (const key of [undefined, '']) {
+      const answer = await post('/strict', { key, body: '{' });
+      expect(answer.status).toBe(400);
+      expect(codeOf(answer)).toBe('idempotency_key_missing');
+    }
   });
 
   it('must be 1 to 255 printable ASCII characters', async () => {
     work = async () => ({ status: 201, body: {} });
-    for (const key of ['x'.repeat(256), 'schlüssel', 'a\tb']) {
+    for (const key of ['', 'x'.repeat(256), 'schlüssel', 'a\tb']) {
       const answer = await post('/things', { key });
       expect(answer.status, key).toBe(400);
       expect(codeOf(answer)).toBe('invalid_request');
@@ -257,6 +260,31 @@ describe('while the first request runs', () => {
     const replayed = repeats.filter((answer) => answer.headers.get('idempotency-replayed') === 'true');
     expect(replayed.length).toBeGreaterThanOrEqual(1);
     for (const answer of repeats) expect([201, 409]).toContain(answer.status);
+  });
+});
+
+describe('a request that takes too long', () => {
+  it('is answered 503, and a repeat gets the outcome of its work', async () => {
+    const key = newKey();
+    const gate = Promise.withResolvers<Answer>();
+    const started = Promise.withResolvers<void>();
+    work = () => {
+      started.resolve();
+      return gate.promise;
+    };
+    const token = await edge.keys.token();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const first = post('/things', { key, token });
+      await started.promise;
+      vi.advanceTimersByTime(ANSWER_TIMEOUT_MS);
+      expect(await first).toMatchObject({ status: 503 });
+    } finally {
+      vi.useRealTimers();
+    }
+    const second = post('/things', { key });
+    gate.resolve({ status: 201, body: { late: true } });
+    expect(await second).toMatchObject({ status: 201, text: '{"late":true}' });
   });
 });
 

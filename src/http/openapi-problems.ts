@@ -36,12 +36,10 @@ export const problemSchema: JsonSchema = {
   },
 };
 
-/** A change of one resource, which `If-Match` can guard. */
+/** A change of one resource, which `If-Match` can guard; a POST that answers 200 is one, as a cancellation. */
 export function isSingleWrite(spec: RouteSpec): boolean {
-  return (
-    spec.params !== undefined &&
-    (spec.method === 'put' || spec.method === 'patch' || spec.method === 'delete')
-  );
+  if (spec.params === undefined || spec.method === 'get') return false;
+  return spec.method !== 'post' || 200 in spec.answers;
 }
 
 /** Every problem that the platform or the route itself may answer, by code. */

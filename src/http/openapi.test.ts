@@ -43,6 +43,7 @@ const routes = defineRoutes({
     description: 'Names are not checked.',
     body: newThing,
     idempotency: 'required',
+    headers: { Prefer: 'How long to wait.' },
     answers: { 201: { description: 'The thing', schema: thing } },
     problems: { name_taken: { status: 409, description: 'Another thing has this name.' } },
   },
@@ -149,6 +150,7 @@ describe('the document', () => {
     ]);
     expect(operation('/api/v1/things', 'post').parameters).toEqual([
       { $ref: '#/components/parameters/RequiredIdempotencyKey' },
+      { name: 'Prefer', in: 'header', description: 'How long to wait.', schema: { type: 'string' } },
     ]);
     expect(operation('/api/v1/things/import', 'post').parameters).toEqual([]);
   });

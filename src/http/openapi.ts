@@ -151,7 +151,13 @@ function headerParameters(spec: RouteSpec): object[] {
   if (use !== 'ignored') names.push(use === 'required' ? 'RequiredIdempotencyKey' : 'IdempotencyKey');
   if (isSingleRead(spec)) names.push('IfNoneMatch');
   if (isSingleWrite(spec)) names.push('IfMatch');
-  return names.map((name) => ({ $ref: `#/components/parameters/${name}` }));
+  const own = Object.entries(spec.headers ?? {}).map(([name, description]) => ({
+    name,
+    in: 'header',
+    description,
+    schema: { type: 'string' },
+  }));
+  return [...names.map((name) => ({ $ref: `#/components/parameters/${name}` })), ...own];
 }
 
 function answers(spec: RouteSpec, components: SchemaComponents): Record<string, object> {

@@ -38,6 +38,8 @@ export interface RouteSpec {
   readonly params?: z.ZodObject;
   /** `z.object`; a repeatable parameter is a `z.array`. Unknown parameters are ignored. */
   readonly query?: z.ZodObject;
+  /** Request headers of the route's own, by name: what they mean. The platform's are known. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** JSON body: `z.strictObject`, so that unknown members are refused. */
   readonly body?: z.ZodType;
   /** A body that is not JSON: `bytes` are read whole (up to BODY_BYTES), a `stream` is handed over. */

@@ -14,6 +14,7 @@ import { createInFlight } from './in-flight.ts';
 import { createCallParser } from './parse-call.ts';
 import { type Occurrence, problemAnswer } from './problem.ts';
 import type { RateLimit } from './rate-limit.ts';
+import type { RequestBound } from './request-bound.ts';
 import { respond } from './respond.ts';
 import { type Answer, type Handler, hasRole, type Principal, type RouteSpec } from './route.ts';
 import { fullPath } from './route-path.ts';
@@ -23,6 +24,7 @@ export interface Edge {
   readonly log: Logger;
   readonly authenticate: Authenticator;
   readonly rateLimit: RateLimit | undefined;
+  readonly bound: RequestBound;
   readonly clientAddress: (c: HttpContext) => string | undefined;
 }
 
@@ -72,10 +74,10 @@ export function createRouteHandler(
         signal,
       });
     };
-    if (claim === undefined) return await handle();
+    if (claim === undefined) return await edge.bound(handle);
     return await inFlight.run(claim, signal, async () => {
       try {
-        return await handle();
+        return await edge.bound(handle);
       } catch (error) {
         if (!isFinalFailure(error)) throw error;
         return await idempotency.keep(claim, failureOf(edge.log, c, error));
@@ -153,5 +155,11 @@ export function failureOf(log: Logger, c: HttpContext, error: unknown): Answer {
 }
 
 export function occurrenceOf(c: HttpContext): Occurrence {
-  return { instance: c.req.path, traceId: currentContext()?.traceId ?? '' };
+  return { instance: uriPath(c.req.url), traceId: currentContext()?.traceId ?? '' };
+}
+
+/** The path as RFC 3986 has it: URLs as browsers read them let more characters stand. */
+function uriPath(url: string): string {
+  const escaped = new URL(url).pathname.replaceAll(/%(?![0-9a-f]{2})/gi, '%25');
+  return escaped.replaceAll(/[^\w\-.~!$&'()*+,;=:@%/]/g, encodeURIComponent);
 }

@@ -24,10 +24,14 @@ let edge: TestEdge;
 let started = Promise.withResolvers<AbortSignal>();
 let gate = Promise.withResolvers<void>();
 
-function startApp(config: NonNullable<Parameters<typeof startEdge>[0]['config']> = {}): Promise<TestEdge> {
+function startApp(
+  config: NonNullable<Parameters<typeof startEdge>[0]['config']> = {},
+  requestsInFlight?: number,
+): Promise<TestEdge> {
   return startEdge({
     routes,
     config,
+    requestsInFlight,
     handlers: {
       hello: async ({ clientAddress }) => ({ status: 200, body: { clientAddress } }),
       slow: async ({ signal }) => {
@@ -72,6 +76,11 @@ async function hear(socket: Socket, until?: string): Promise<string> {
   }
   socket.destroy();
   return heard;
+}
+
+function take(from: Listener): Promise<Response> {
+  const headers = { 'content-type': 'application/json' };
+  return fetch(`${from.url}/api/v1/take`, { method: 'POST', headers, body: '{"text":""}' });
 }
 
 const HOST = 'Host: localhost\r\n';
@@ -143,7 +152,8 @@ describe('listen', () => {
 describe('slow clients', () => {
   it('are cut off while others are served', async () => {
     const limits = { headersTimeoutMs: 100, requestTimeoutMs: 200, connectionCheckMs: 20 };
-    const strict = await listen(edge.app, { ...local, limits });
+    const crowded = await startApp({}, 1);
+    const strict = await listen(crowded.app, { ...local, limits });
     const sockets = await Promise.all(Array.from({ length: 200 }, () => dial(strict)));
     const heard = sockets.map((socket, index) => {
       // Half of them dribble headers, half a body that never ends.
@@ -153,6 +163,7 @@ describe('slow clients', () => {
       return hear(socket);
     });
     expect((await fetch(`${strict.url}/api/v1/hello`)).status).toBe(200);
+    expect((await take(strict)).status).toBe(200);
     for (const said of await Promise.all(heard)) expect(said).toMatch(/^(HTTP\/1\.1 408 |$)/);
     await strict.close();
   });
