@@ -10,8 +10,7 @@ export function orderBusy(): AppError {
 /**
  * Runs `work`, which starts a saga on the order. An order has one open saga at a time, so that a payment and a
  * cancellation cannot undo each other: if another is open, lets it end (after `urge`, if given) and runs `work`
- * again. Fails with `order_busy` (unavailable, so that no key remembers it) when the other takes longer than a
- * client waits.
+ * again. Fails with `invalid_transition` (conflict) when the other takes longer than a client waits.
  */
 export async function whenFree<T>(
   context: OrderContext,
@@ -28,7 +27,7 @@ export async function whenFree<T>(
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0) {
         const message = 'another change of this order is still under way';
-        throw new AppError('unavailable', 'order_busy', message, { cause: error, retryAfterSeconds: 1 });
+        throw new AppError('conflict', 'invalid_transition', message, { cause: error });
       }
       await urge?.();
       const latest = await context.sagas.latest(orderId);

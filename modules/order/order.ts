@@ -152,7 +152,7 @@ function mayCancel(status: OrderStatus, by: CancelledBy): boolean {
 }
 
 /** The refusal of a command that the order's status forbids. */
-export function invalidTransition(status: OrderStatus, command: OrderCommand['do']): AppError {
+function invalidTransition(status: OrderStatus, command: OrderCommand['do']): AppError {
   const action = command.replace('_', ' ');
   return new AppError('conflict', 'invalid_transition', `cannot ${action} an order that is ${status}`);
 }

@@ -154,6 +154,13 @@ describe('paying an order', () => {
     });
   });
 
+  it('while another payment is still to settle waits for it, and is refused when that takes too long', async () => {
+    const orderId = await unpaid();
+    expect((await pay(orderId, 'tok_later')).status).toBe(202);
+    expect(await pay(orderId, 'tok_ok')).toMatchObject({ status: 409, body: { code: 'invalid_transition' } });
+    expect(chargesOf(orderId)).toHaveLength(1);
+  });
+
   it('that is cancelled is refused', async () => {
     const orderId = await unpaid();
     await shop.request('POST', `/orders/${orderId}/cancel`, {

@@ -2,12 +2,7 @@ import type { Queryable } from '#platform/database/database';
 import type { Answer } from '#platform/http/route';
 import { type OrderBody, orderBody, orderPath } from './order-resource.ts';
 import { findAddress } from './personal-store.ts';
-import { type AddressedOrderRow, findOrder } from './store.ts';
-
-/** An order as it stands now. */
-export function orderAnswer(row: AddressedOrderRow): Answer {
-  return { status: 200, body: orderBody(row), version: row.version };
-}
+import { findOrder } from './store.ts';
 
 /** Puts the address, null after erasure, back into an answer that was made to be stored. Problems have none. */
 export async function withAddress(from: Queryable, answer: Answer): Promise<Answer> {

@@ -13,12 +13,12 @@ import { expansions } from './read-order.ts';
 
 const orderId = z.object({ id: z.uuid() });
 
-const invalidTransition = { status: 409, description: 'The order is in a state that does not allow this.' };
-const paymentDeclined = { status: 402, description: 'The provider refused the charge; carries `orderId`.' };
-const orderBusy = {
-  status: 503,
-  description: 'Another change of the order is still under way; nothing was done.',
+const invalidTransition = {
+  status: 409,
+  description:
+    'The order is in a state that does not allow this, or another change of it takes too long to end.',
 };
+const paymentDeclined = { status: 402, description: 'The provider refused the charge; carries `orderId`.' };
 const orderAbandoned = {
   status: 503,
   description:
@@ -62,7 +62,10 @@ const expandQuery = z
   .optional()
   .describe('Comma separated: `user`, `items.product`, `payment`.');
 
-const moment = z.union([z.iso.datetime({ offset: true }), z.iso.date()]);
+/** RFC 3339 knows a year 0 and offsets of a day; Postgres knows neither. */
+const moment = z
+  .union([z.iso.datetime({ offset: true }), z.iso.date()])
+  .refine((text) => !/^0000|[+-](?:1[6-9]|2\d):\d\d$/.test(text), 'is out of range');
 
 /** The public routes of orders, by operation id. */
 export const orderRoutes = defineRoutes({
@@ -148,7 +151,6 @@ export const orderRoutes = defineRoutes({
       payment_declined: paymentDeclined,
       invalid_transition: invalidTransition,
       order_abandoned: orderAbandoned,
-      order_busy: orderBusy,
     },
   },
   cancelOrder: {
@@ -160,7 +162,7 @@ export const orderRoutes = defineRoutes({
     params: orderId,
     body: z.strictObject({ reason: z.string().min(1).max(REASON_LENGTH) }).meta({ id: 'Cancellation' }),
     answers: { 200: { description: 'Cancelled.', schema: orderSchema } },
-    problems: { invalid_transition: invalidTransition, order_busy: orderBusy },
+    problems: { invalid_transition: invalidTransition },
   },
   shipOrder: {
     method: 'post',
