@@ -33,9 +33,10 @@ export function newCharge(token: string, members: { orderId?: string; userId?: s
 /** The provider's books under one key: its charge, and the amounts it refunded. */
 export async function booksOf(database: Database, key: string) {
   return await database.rows<{ state: string; amount: number | null; refunds: number[] }>(sql`
-    select state, amount, array(
-      select amount::int from payments.sandbox_refund where charge_key = key order by created_at) as refunds
-    from payments.sandbox_charge where key = ${key}`);
+    select c.state, c.amount, array(
+      select r.amount::int from payments.sandbox_refund r where r.charge_key = c.key order by r.created_at, r.key
+    ) as refunds
+    from payments.sandbox_charge c where c.key = ${key}`);
 }
 
 /** The events published of one payment, in order. */
