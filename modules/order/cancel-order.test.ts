@@ -177,6 +177,14 @@ describe('cancelling an order', () => {
     expect((await cancel(body.id, customer, { 'if-match': headers.get('etag') ?? '' })).status).toBe(200);
   });
 
+  it('that it turned back itself does not find the order stale by that', async () => {
+    const { body } = await place('tok_later');
+    const { headers } = await shop.request('GET', `/orders/${body.id}`, { token: customer.token });
+    expect((await cancel(body.id, customer, { 'if-match': '"9.x"' })).status).toBe(412);
+    const cancelled = await cancel(body.id, customer, { 'if-match': headers.get('etag') ?? '' });
+    expect(cancelled).toMatchObject({ status: 200, body: { status: 'cancelled', version: 2 } });
+  });
+
   it('of somebody else is not found; staff may', async () => {
     const { body } = await place('tok_ok');
     expect((await cancel(body.id, await shop.signUp())).status).toBe(404);

@@ -35,12 +35,14 @@ export async function cancelOrder(
   const staff = hasRole(principal.role, 'staff');
   const by = staff ? 'staff' : 'customer';
   let sagaId: string | undefined;
+  /** Once this request has turned a saga back, the order has changed by our own hand. */
+  let turned = false;
 
   async function decideAndStart(): Promise<Answer> {
     return await idempotency.once(claim, async (tx) => {
       const changed = await changeOrder(tx, outbox, orderId, { do: 'cancel', reason, by }, (state) => {
         if (!staff && state.userId !== principal.userId) throw orderNotFound();
-        requireFresh(ifMatch, state.version);
+        if (!turned) requireFresh(ifMatch, state.version);
       });
       if (changed) {
         const id = context.newId();
@@ -56,8 +58,8 @@ export async function cancelOrder(
   }
 
   const answer = await whenFree(context, orderId, decideAndStart, async () => {
-    const turned: CancelReason = { code: CANCELLED, reason, by };
-    await sagas.turnBack(orderId, turned);
+    const why: CancelReason = { code: CANCELLED, reason, by };
+    if ((await sagas.turnBack(orderId, why)) !== undefined) turned = true;
   });
   if (sagaId !== undefined) await sagas.settle(sagaId, DEFAULT_WAIT_MS);
   return await withAddress(database, answer);

@@ -1,5 +1,6 @@
+import { sleep } from '#platform/deadline';
 import { AppError, isAppError } from '#platform/errors';
-import { DEFAULT_WAIT_MS } from './limits.ts';
+import { BUSY_PAUSE_MS, DEFAULT_WAIT_MS } from './limits.ts';
 import type { OrderContext } from './order-context.ts';
 
 /** The refusal of work on an order whose saga is under way; `whenFree` waits and tries again. */
@@ -32,6 +33,7 @@ export async function whenFree<T>(
       await urge?.();
       const latest = await context.sagas.latest(orderId);
       if (latest) await context.sagas.settle(latest.id, leftMs);
+      await sleep(BUSY_PAUSE_MS);
     }
   }
 }

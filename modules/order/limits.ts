@@ -15,6 +15,8 @@ export const UNPAID_SWEEP_BATCH = 100;
 /** How long a request waits for its saga unless `Prefer: wait` says otherwise (API.md). */
 export const DEFAULT_WAIT_MS = 5_000;
 export const MAX_WAIT_S = 30;
+/** Between looks at an order that another change holds, so that waiting never becomes hammering. */
+export const BUSY_PAUSE_MS = 20;
 
 /** A saga may need this long beyond its deadline to compensate before the audit calls it stuck. */
 export const SAGA_GRACE_MS = 60_000;
