@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { banyan } from '../testing/spawn-banyan.ts';
+import { runBanyan } from '../testing/spawn-banyan.ts';
 import { version } from '../version.ts';
 
 let folder: string;
@@ -14,21 +13,6 @@ beforeAll(() => {
 });
 
 afterAll(() => rmSync(folder, { recursive: true }));
-
-interface Ending {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs the command to its end, with no setting but those given. */
-function run(args: readonly string[], env: Record<string, string> = {}): Promise<Ending> {
-  const ending = Promise.withResolvers<Ending>();
-  execFile(banyan, args, { env: { PATH: process.env.PATH ?? '', ...env } }, (error, out, err) =>
-    ending.resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-  );
-  return ending.promise;
-}
 
 test.each([
   [[]],
@@ -41,14 +25,14 @@ test.each([
   [['events']],
   [['keys', 'rotate']],
 ])('%j has help with examples', async (args) => {
-  const { code, out } = await run([...args, '--help']);
+  const { code, out } = await runBanyan([...args, '--help']);
   expect(code).toBe(0);
   expect(out).toContain('Usage: banyan');
   expect(out).toContain('Examples:\n  banyan');
 });
 
 test('--version prints the version', async () => {
-  expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+  expect(await runBanyan(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
 });
 
 test.each([
@@ -59,13 +43,16 @@ test.each([
   [['events', 'retry', 'not-an-id']],
   [['events', 'list', '--state', 'lost']],
 ])('wrong usage %j ends with 2', async (args) => {
-  const { code, err } = await run(args);
+  const { code, err } = await runBanyan(args);
   expect(code).toBe(2);
   expect(err).toContain('error: ');
 });
 
 test('a wrong configuration ends with 78, and every fault is listed', async () => {
-  const { code, err } = await run(['serve', '--log-level', 'loud'], { PORT: 'x', REDIS_URL: 'redis://x' });
+  const { code, err } = await runBanyan(['serve', '--log-level', 'loud'], {
+    PORT: 'x',
+    REDIS_URL: 'redis://x',
+  });
   expect(code).toBe(78);
   expect(err).toMatch(/^banyan: the configuration has 3 faults:\n( {2}.+\n){3}$/);
 });
@@ -74,7 +61,7 @@ test.each([[['audit']], [['events', 'list']], [['keys', 'rotate']]])(
   '%j of a folder without a shop ends with 66 and makes none',
   async (args) => {
     const dataDir = join(folder, 'empty');
-    const { code, err } = await run([...args, '--data-dir', dataDir]);
+    const { code, err } = await runBanyan([...args, '--data-dir', dataDir]);
     expect(code).toBe(66);
     expect(err).toBe(`banyan: there is no shop in ${dataDir}\n`);
   },
@@ -83,9 +70,9 @@ test.each([[['audit']], [['events', 'list']], [['keys', 'rotate']]])(
 test('an input file that is missing ends with 66, a malformed one with 65', async () => {
   const bad = join(folder, 'bad.ndjson');
   writeFileSync(bad, '{}\n');
-  expect((await run(['replay', join(folder, 'missing.ndjson')])).code).toBe(66);
-  expect((await run(['import', join(folder, 'missing.csv')])).code).toBe(66);
-  expect((await run(['replay', bad])).code).toBe(65);
+  expect((await runBanyan(['replay', join(folder, 'missing.ndjson')])).code).toBe(66);
+  expect((await runBanyan(['import', join(folder, 'missing.csv')])).code).toBe(66);
+  expect((await runBanyan(['replay', bad])).code).toBe(65);
 });
 
 test('a taken port ends serve with 69', async () => {
@@ -93,7 +80,7 @@ test('a taken port ends serve with 69', async () => {
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
   const { port } = taken.address() as AddressInfo;
   const args = ['--host', '127.0.0.1', '--port', String(port), '--ops-port', '0'];
-  const { code, err } = await run(['serve', ...args, '--data-dir', join(folder, 'taken')]);
+  const { code, err } = await runBanyan(['serve', ...args, '--data-dir', join(folder, 'taken')]);
   taken.close();
   expect(code).toBe(69);
   expect(err).toContain('EADDRINUSE');

@@ -8,7 +8,7 @@ import { openInput, runImport } from './import.ts';
 import { parseCount } from './parse-argument.ts';
 import { addConcurrency, runReplay } from './replay.ts';
 import { addSettings, commandLog, configOf } from './setting-options.ts';
-import { startOwnShop } from './target-shop.ts';
+import { inventAdmin, startOwnShop } from './target-shop.ts';
 import { print } from './terminal.ts';
 import { readTrade } from './trade-file.ts';
 
@@ -43,10 +43,12 @@ Examples:
     try {
       const orders = await readTrade(join(data, 'orders-2010-12.ndjson.gz'), options.limit);
       const catalogue = await openInput(join(data, 'catalogue.csv'));
-      const config = { ...configOf(command), dataDir, admin: undefined };
+      const admin = inventAdmin();
+      const config = { ...configOf(command), dataDir, admin };
+      if (options.keep) print(`folder ${dataDir}, admin ${admin.email}, password ${admin.password}`);
       const shop = await startOwnShop(config, commandLog(command));
       try {
-        const failedLines = await runImport(shop.url, shop.admin!, catalogue);
+        const failedLines = await runImport(shop.url, admin, catalogue);
         const failedOrders = await runReplay(shop, orders, { ...options, currency: CURRENCY });
         const findings = await printFindings(shop.audit());
         const isRight = failedLines + failedOrders + findings === 0;
@@ -55,7 +57,7 @@ Examples:
         await shop.stop();
       }
     } finally {
-      if (options.keep) print(`kept: banyan serve --data-dir ${dataDir}`);
+      if (options.keep) print(`kept; look around with: banyan serve --data-dir ${dataDir}`);
       else await rm(dataDir, { recursive: true, force: true });
     }
   });

@@ -31,6 +31,11 @@ export async function reachShop(config: Config, log: Logger, url?: string): Prom
   return { url: known, inProcess: false, admin: config.admin, stop: async () => undefined };
 }
 
+/** An admin whom nobody can guess. */
+export function inventAdmin(): Credentials {
+  return { email: 'admin@example.com', password: randomBytes(18).toString('base64url') };
+}
+
 /**
  * Runs a shop in this process on a free port, reachable from this machine only and without a rate limit. In a
  * folder that has no shop yet an admin is made, whose password is printed since nobody else will ever know it.
@@ -38,9 +43,7 @@ export async function reachShop(config: Config, log: Logger, url?: string): Prom
 export async function startOwnShop(config: Config, log: Logger): Promise<OwnShop> {
   const isNew = !holdsShop(config.dataDir);
   const made = isNew && config.admin === undefined;
-  const admin = made
-    ? { email: 'admin@example.com', password: randomBytes(18).toString('base64url') }
-    : config.admin;
+  const admin = made ? inventAdmin() : config.admin;
   const { createShop } = await loadShop();
   const shop = await createShop({
     config: {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type ControlInfo, readControlFile } from '../commands/control-file.ts';
@@ -6,7 +6,26 @@ import { sleep } from '../deadline.ts';
 import { invariant } from '../errors.ts';
 
 /** The command that people run. */
-export const banyan = join(import.meta.dirname, '../../bin/banyan');
+const banyan = join(import.meta.dirname, '../../bin/banyan');
+
+/** How a command ended, and what it printed. */
+export interface Ending {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command to its end, with no setting but those given. */
+export function runBanyan(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ending> {
+  const ending = Promise.withResolvers<Ending>();
+  execFile(banyan, args, { env: { PATH: process.env.PATH ?? '', ...env } }, (error, out, err) =>
+    ending.resolve({ code: error === null ? 0 : Number(error.code), out, err }),
+  );
+  return ending.promise;
+}
 
 const START_MS = 60_000;
 
