@@ -1,0 +1,55 @@
+import { uuidv7 } from 'uuidv7';
+import type { Database, Transaction } from '#platform/database/database';
+import { consume } from '#platform/events/inbox';
+import { createProduct } from './create-product.ts';
+import { onOrderPaid } from './on-order-paid.ts';
+import { newProductBody } from './product-bodies.ts';
+
+/** For tests: a product with one variant per sku and its pieces on hand; returns the product's id. */
+export async function shelve(database: Database, onHand: Readonly<Record<string, number>>): Promise<string> {
+  const variants = Object.entries(onHand).map(([sku, pieces]) => ({ sku, prices: [], onHand: pieces }));
+  const body = newProductBody.parse({ name: 'Shelved', variants });
+  const { product } = await database.transaction((tx) => createProduct(tx, uuidv7, body));
+  return product.id;
+}
+
+/** For tests: delivers the event that an order was paid; the same `eventId` is the same event again. */
+export async function deliverPaid(database: Database, orderId: string, eventId = uuidv7()): Promise<void> {
+  const event = {
+    id: eventId,
+    type: 'order.paid.v1',
+    stream: `order:${orderId}`,
+    version: 2,
+    at: '2026-01-01T00:00:00.000Z',
+    data: { orderId, userId: uuidv7(), number: '1' },
+    trace: null,
+  };
+  await consume(database, event, onOrderPaid as never);
+}
+
+/** For tests: the same database, with a count of the statements its transactions run. */
+export function counting(database: Database): Database & { readonly statements: { count: number } } {
+  const statements = { count: 0 };
+  return {
+    schema: database.schema,
+    get db() {
+      return database.db;
+    },
+    rows: (statement) => database.rows(statement),
+    transaction: (work) =>
+      database.transaction((tx) => {
+        const counted: Transaction = {
+          get db() {
+            return tx.db;
+          },
+          rows(statement) {
+            statements.count += 1;
+            return tx.rows(statement);
+          },
+          onCommit: (hook) => tx.onCommit(hook),
+        };
+        return work(counted);
+      }),
+    statements,
+  };
+}
