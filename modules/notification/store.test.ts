@@ -1,0 +1,91 @@
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Database } from '#platform/database/database';
+import type { Engine } from '#platform/database/engine';
+import { migrate, migrationSets } from '#platform/database/migrate';
+import { openInMemory } from '#platform/testing/database';
+import { MAIL_KEEP_DAYS } from './limits.ts';
+import type { ClaimedMail } from './mail.ts';
+import { claimDueMail, deleteOldMail, endMail, insertMail, postponeMail } from './store.ts';
+
+const MAIL = '01900000-0000-7000-8000-000000000001';
+const USER = '01900000-0000-7000-8000-000000000002';
+
+let engine: Engine;
+let database: Database;
+
+beforeAll(async () => {
+  engine = await openInMemory();
+  await migrate(engine, 'notifications', migrationSets('notification'));
+  database = engine.database('notifications');
+});
+afterAll(async () => {
+  await engine.close();
+});
+beforeEach(async () => {
+  await database.rows(sql`delete from notifications.mail`);
+  await database.transaction((tx) =>
+    insertMail(tx, { id: MAIL, userId: USER, about: { kind: 'password_changed', data: {} } }),
+  );
+});
+
+async function claim(): Promise<ClaimedMail> {
+  const [claimed] = await claimDueMail(database, 10);
+  if (!claimed) throw new Error('a mail is due');
+  return claimed;
+}
+
+const expireLease = () => database.rows(sql`update notifications.mail set due_at = now()`);
+
+async function row() {
+  const [mail] = await database.rows(
+    sql`select state, attempts, last_error as error from notifications.mail`,
+  );
+  return mail;
+}
+
+describe('a claimed mail', () => {
+  it('is left alone by others until the lease has run out', async () => {
+    const first = await claim();
+    expect(first).toMatchObject({ id: MAIL, userId: USER, attempts: 1 });
+    expect(await claimDueMail(database, 10)).toEqual([]);
+    await expireLease();
+    expect(await claim()).toMatchObject({ attempts: 2 });
+  });
+
+  it('takes no late word of a sender that lost its lease', async () => {
+    const slow = await claim();
+    await expireLease();
+    const quick = await claim();
+    await endMail(database, slow, 'failed', 'late');
+    await postponeMail(database, slow, 0, 'late');
+    expect(await row()).toEqual({ state: 'queued', attempts: 2, error: null });
+    await endMail(database, quick, 'sent', null);
+    expect(await row()).toMatchObject({ state: 'sent' });
+  });
+
+  it('that is put off is not due before its time', async () => {
+    await postponeMail(database, await claim(), 60_000, 'SMTP 451');
+    expect(await claimDueMail(database, 10)).toEqual([]);
+    expect(await row()).toEqual({ state: 'queued', attempts: 1, error: 'SMTP 451' });
+  });
+});
+
+describe('mail that ended', () => {
+  it('is deleted after its time, and mail that is still to be sent never is', async () => {
+    const age = (column: string) =>
+      database.rows(sql`
+        update notifications.mail
+        set ${sql.identifier(column)} = now() - make_interval(days => ${MAIL_KEEP_DAYS + 1}::int)`);
+    await age('created_at');
+    const claimed = await claim();
+    await deleteOldMail(database);
+    expect(await row()).toBeDefined();
+    await endMail(database, claimed, 'sent', null);
+    await deleteOldMail(database);
+    expect(await row()).toBeDefined();
+    await age('ended_at');
+    await deleteOldMail(database);
+    expect(await row()).toBeUndefined();
+  });
+});
