@@ -25,7 +25,7 @@ import { countRequest, createRouteHandler, type Edge, failureOf, occurrenceOf } 
 import { createVerificationKeys, type KeySet } from './verification-keys.ts';
 
 /** A module's routes with what answers them. */
-export interface HostedRoutes {
+interface HostedRoutes {
   readonly name: string;
   readonly routes: Routes;
   // biome-ignore lint/suspicious/noExplicitAny: routes of any module, whose types only it knows.

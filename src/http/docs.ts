@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { Hono } from 'hono';
 import type { HttpEnv } from './http-env.ts';
 
 const require = createRequire(import.meta.url);
+const swaggerFolder = dirname(require.resolve('swagger-ui-dist/package.json'));
 
 /** What the page loads, all of it from here: a shop's network may reach nothing else. */
 const ASSETS: Readonly<Record<string, string>> = {
@@ -70,7 +72,7 @@ export function createDocsRoutes(openapi: object): Hono<HttpEnv> {
     let content: Promise<Uint8Array<ArrayBuffer>> | undefined;
     app.get(`/docs/${file}`, async (c) => {
       c.set('route', `/docs/${file}`);
-      content ??= readFile(require.resolve(`swagger-ui-dist/${file}`)).then((bytes) => new Uint8Array(bytes));
+      content ??= readFile(join(swaggerFolder, file)).then((bytes) => new Uint8Array(bytes));
       return c.body(await content, 200, {
         'Content-Type': contentType,
         'Cache-Control': 'public, max-age=3600',

@@ -43,7 +43,7 @@ export function isSingleWrite(spec: RouteSpec): boolean {
 }
 
 /** Every problem that the platform or the route itself may answer, by code. */
-export function problemsOf(spec: RouteSpec): Problems {
+function problemsOf(spec: RouteSpec): Problems {
   const mayHaveBody = spec.method !== 'get' && spec.method !== 'delete';
   const usesKey = keyUse(spec) !== 'ignored';
   return {

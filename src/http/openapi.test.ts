@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -108,7 +109,8 @@ describe('the document', () => {
     try {
       await writeFile(join(folder, 'openapi.json'), JSON.stringify(document));
       await writeFile(join(folder, 'ruleset.json'), JSON.stringify({ extends: ['spectral:oas'] }));
-      const spectral = join(import.meta.dirname, '../../node_modules/@stoplight/spectral-cli/dist/index.js');
+      const require = createRequire(import.meta.url);
+      const spectral = require.resolve('@stoplight/spectral-cli/dist/index.js');
       const lint = [spectral, 'lint', 'openapi.json', '--ruleset', 'ruleset.json', '--format', 'json'];
       const { stdout } = await promisify(execFile)(process.execPath, [...lint, '--quiet'], {
         cwd: folder,

@@ -64,7 +64,7 @@ export function problem(status: number, code: string, detail: string, occurrence
 }
 
 /** `insufficient_stock` reads as "Insufficient stock". */
-export function titleOf(code: string): string {
+function titleOf(code: string): string {
   const words = code.replaceAll('_', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
