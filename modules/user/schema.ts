@@ -23,15 +23,6 @@ export const person = users.table('person', {
   passwordHash: text('password_hash').notNull(),
 });
 
-export const session = users.table('session', {
-  id: uuid('id').primaryKey(),
-  accountId: uuid('account_id').notNull(),
-  clientTag: text('client_tag').notNull(),
-  createdAt: time('created_at').notNull().defaultNow(),
-  expiresAt: time('expires_at').notNull(),
-  endedAt: time('ended_at'),
-});
-
 export const signingKey = users.table('signing_key', {
   kid: text('kid').primaryKey(),
   rotationId: uuid('rotation_id').notNull(),
