@@ -14,9 +14,9 @@ export const SMTP_SOCKET_TIMEOUT_MS = 20_000;
 export const SEND_TIMEOUT_MS = 45_000;
 /**
  * How long others leave a claimed batch alone: its mails go out MAILS_AT_ONCE at a time, each within
- * SEND_TIMEOUT_MS, and a minute is spare.
+ * SEND_TIMEOUT_MS, and asking for addresses and receipts takes two minutes at most.
  */
-export const MAIL_LEASE_MS = (MAIL_BATCH / MAILS_AT_ONCE) * SEND_TIMEOUT_MS + 60_000;
+export const MAIL_LEASE_MS = (MAIL_BATCH / MAILS_AT_ONCE) * SEND_TIMEOUT_MS + 120_000;
 
 /** Tries before a mail is given up. With the waits below that is a bit more than a day and a half. */
 export const MAIL_ATTEMPTS = 48;
