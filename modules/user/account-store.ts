@@ -19,7 +19,7 @@ export interface NewUser {
 }
 
 /** What a sign-in is checked against. */
-export interface Credentials {
+interface Credentials {
   readonly userId: string;
   readonly role: Role;
   readonly passwordHash: string;
