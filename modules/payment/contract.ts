@@ -28,7 +28,9 @@ export const paymentContract = defineContract('payment', {
      * Charges once per `paymentId`, however often it is asked. The intent is written before the provider is
      * called. `captured` and `declined` are final; `authorized` means that the provider will tell by webhook, and
      * `payment.settled.v1` follows. Ends `unavailable` while the outcome is unknown: ask again with the same id,
-     * or reverse the order. `order_reversed` (conflict): the order's payments were reversed before this charge.
+     * or reverse the order. A charge that never reached the provider is given up after ten minutes, and from then
+     * on declined as `voided`. `order_reversed` (conflict): the order's payments were reversed, before or while
+     * this was charged, and whatever it took goes back by itself.
      */
     charge: command({
       key: 'paymentId',

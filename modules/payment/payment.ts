@@ -25,7 +25,7 @@ export interface PaymentRow {
   readonly createdAt: string;
 }
 
-export type RefundCause = 'requested' | 'reversal' | 'late_capture';
+type RefundCause = 'requested' | 'reversal' | 'late_capture';
 
 export interface RefundRow {
   readonly id: string;

@@ -68,7 +68,12 @@ async function giveBack(
 ): Promise<string | undefined> {
   if (payment.status !== 'captured') return undefined;
   const id = context.newId();
-  const refund = { id, paymentId: payment.id, amount: payment.amount, reason: 'captured after its order' };
+  const refund = {
+    id,
+    paymentId: payment.id,
+    amount: payment.amount,
+    reason: 'captured after its order was reversed',
+  };
   await reserveRefunds(tx, [{ ...refund, cause: 'late_capture' }]);
   return id;
 }

@@ -71,8 +71,12 @@ export async function enterRefund(
 ): Promise<boolean> {
   return await database.transaction(async (tx) => {
     // The charge's lock makes refunds of one charge wait for each other, so the look at the key holds.
-    await tx.rows(sql`select from payments.sandbox_charge where key = ${refund.chargeKey}::text for update`);
-    const known = await tx.rows(sql`select from payments.sandbox_refund where key = ${refund.key}::text`);
+    await tx.rows(
+      sql`select 1 as held from payments.sandbox_charge where key = ${refund.chargeKey}::text for update`,
+    );
+    const known = await tx.rows(
+      sql`select 1 as known from payments.sandbox_refund where key = ${refund.key}::text`,
+    );
     if (known.length > 0) return true;
     const rows = await tx.rows(sql`
       with charge as (

@@ -17,7 +17,7 @@ import { SIGNATURE_HEADER, verifySignature } from './signature.ts';
 export const SANDBOX = 'sandbox';
 
 /** The body of the sandbox's webhooks. */
-export const sandboxEventSchema = z.object({
+const eventSchema = z.object({
   id: z.uuid(),
   type: z.enum(['charge.captured', 'charge.voided']),
   data: z.object({ key: z.uuid() }),
@@ -85,7 +85,7 @@ function chargeState(charge: Charge | undefined): ChargeState | undefined {
 }
 
 function readEvent(bytes: Uint8Array): WebhookEvent {
-  const parsed = sandboxEventSchema.safeParse(parseJson(bytes));
+  const parsed = eventSchema.safeParse(parseJson(bytes));
   if (!parsed.success) throw new AppError('invalid', 'invalid_request', 'this is no event of the sandbox');
   const { id, type, data } = parsed.data;
   return { id, key: data.key, outcome: { state: type === 'charge.captured' ? 'captured' : 'voided' } };
