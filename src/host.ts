@@ -9,7 +9,7 @@ import { auditEvents, auditInbox } from './events/audit.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
 import type { EventEnvelope } from './events/event.ts';
 import { consume, type EventHandler } from './events/inbox.ts';
-import { createOutbox, type Subscribers } from './events/outbox.ts';
+import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay, type Transport } from './events/relay.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
@@ -45,8 +45,6 @@ export interface HostOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly subscribers: Subscribers;
-  /** Consumers that this process reaches; their deliveries are its relays' work. */
-  readonly consumers: readonly string[];
   readonly transport: Transport;
   /** The API of a module, hosted here or not. */
   readonly apiOf: (module: string) => unknown;
@@ -62,9 +60,10 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const idempotency = createIdempotency(database);
   const sagaEngine = createSagaEngine({ database, log });
   const jobRunner = createJobRunner({ database, log });
+  const consumers = consumersOf(name, options.subscribers);
   const relay: Relay = createRelay({
     database,
-    consumers: options.consumers,
+    consumers,
     transport: options.transport,
     log,
   });
@@ -124,11 +123,12 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       invariant(handler, `${name} handles ${event.type}`);
       await consume(database, event, handler);
     },
+    // What a module does not have is not looked for: an idle shop should leave its database idle.
     workers: [
-      { name: `${name} jobs`, start: jobRunner.start, stop: jobRunner.stop },
+      ...(parts.jobs ? [{ name: `${name} jobs`, start: jobRunner.start, stop: jobRunner.stop }] : []),
       { name: `${name} schedules`, start: scheduler.start, stop: scheduler.stop },
-      { name: `${name} sagas`, start: sagaEngine.start, stop: sagaEngine.stop },
-      { name: `${name} relay`, start: relay.start, stop: relay.stop },
+      ...(parts.sagas ? [{ name: `${name} sagas`, start: sagaEngine.start, stop: sagaEngine.stop }] : []),
+      ...(consumers.length > 0 ? [{ name: `${name} relay`, start: relay.start, stop: relay.stop }] : []),
     ],
     async freeLeases() {
       await sagaEngine.freeLeases();

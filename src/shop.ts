@@ -108,16 +108,12 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
     invariant(api, `module ${module} is hosted or known elsewhere`);
     return api;
   };
-  const consumers = options.modules
-    .filter((module) => module.contract.consumes.length > 0)
-    .map((module): string => module.contract.module);
   for (const definition of sortByNeeds(options.modules, new Set(Object.keys(elsewhere)))) {
     const module = await hostModule(definition, {
       engine,
       config,
       log,
       subscribers: subscribersOf(options.modules.map((known) => known.contract)),
-      consumers,
       transport: async (consumer, event) => {
         const target = hosted.get(consumer);
         invariant(target, `consumer ${consumer} is hosted here`);
@@ -137,9 +133,15 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
     modules: Object.fromEntries(modules.map((module) => [module.name, 'local' as const])),
     database: engine.kind,
     async problems() {
-      if (!lifecycle.ready) return ['process: starting or stopping'];
-      const down = (error: unknown) => [`database: ${error instanceof Error ? error.message : 'down'}`];
-      return await engine.check().then(() => [], down);
+      if (!lifecycle.ready) return ['process'];
+      // The name only: what the database says is for the log, not for whoever asks on the public port.
+      return await engine.check().then(
+        () => [],
+        (error: unknown) => {
+          log.error({ err: error }, 'the database does not answer');
+          return ['database'];
+        },
+      );
     },
   };
   const metrics = createMetrics();

@@ -9,6 +9,12 @@ import type { EventType } from './event.ts';
 /** Which modules handle which type of event, from the contracts of all modules, hosted here or not. */
 export type Subscribers = ReadonlyMap<string, readonly string[]>;
 
+/** Who handles events of this producer: a type's first part names the module that sends it. */
+export function consumersOf(producer: string, subscribers: Subscribers): string[] {
+  const own = [...subscribers].filter(([type]) => type.startsWith(`${producer}.`));
+  return [...new Set(own.flatMap(([, consumers]) => consumers))];
+}
+
 export interface NewEvent<E extends EventType> {
   readonly stream: string;
   readonly version: number;
