@@ -1,14 +1,14 @@
 import type { AuditCheck, Finding } from '#platform/audit';
-import type { Database } from '#platform/database/database';
+import type { Queryable } from '#platform/database/database';
 import { overdueReservations, type StockFigures, stockFigures } from './audit-store.ts';
 import { AUDIT_BATCH, EXPIRY_GRACE_SECONDS } from './limits.ts';
 
 /** Invariants I1 (stock adds up) and I4 (no reservation is forgotten). */
-export function auditStock(database: Database): readonly AuditCheck[] {
+export function auditStock(database: Queryable): readonly AuditCheck[] {
   return [() => checkFigures(database), () => checkExpiry(database)];
 }
 
-async function* checkFigures(database: Database): AsyncIterable<Finding> {
+async function* checkFigures(database: Queryable): AsyncIterable<Finding> {
   let after: string | undefined;
   for (;;) {
     const batch = await stockFigures(database, after, AUDIT_BATCH);
@@ -34,7 +34,7 @@ function contradictions({ initial, onHand, reserved, moved, open }: StockFigures
   return found;
 }
 
-async function* checkExpiry(database: Database): AsyncIterable<Finding> {
+async function* checkExpiry(database: Queryable): AsyncIterable<Finding> {
   let after: string | undefined;
   for (;;) {
     const batch = await overdueReservations(database, EXPIRY_GRACE_SECONDS, after, AUDIT_BATCH);

@@ -4,7 +4,7 @@ import { skuSchema } from './contract.ts';
 import { MAX_ON_HAND } from './limits.ts';
 import { categorySchema, descriptionSchema, nameSchema } from './product-bodies.ts';
 
-export const REQUIRED_COLUMNS = ['sku', 'name', 'price_minor', 'currency', 'on_hand'] as const;
+const REQUIRED_COLUMNS = ['sku', 'name', 'price_minor', 'currency', 'on_hand'] as const;
 const OPTIONAL_COLUMNS = ['category', 'description'] as const;
 const COLUMNS: readonly string[] = [...REQUIRED_COLUMNS, ...OPTIONAL_COLUMNS];
 

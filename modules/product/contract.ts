@@ -11,7 +11,7 @@ export const MAX_QUANTITY = 1_000_000;
 export const skuSchema = plainText(1, 64);
 export const quantitySchema = z.int().min(1).max(MAX_QUANTITY);
 
-export const variantSchema = z
+const variantSchema = z
   .object({
     id: z.uuid(),
     sku: skuSchema,

@@ -3,12 +3,12 @@ import type { Answer, Handlers } from '#platform/http/route';
 import type { ModuleContext } from '#platform/module';
 import { adjustStock } from './adjust-stock.ts';
 import { archiveProduct } from './archive-product.ts';
-import { loadProducts, type StoredProduct } from './catalogue-store.ts';
 import { changeProduct } from './change-product.ts';
+import type { Product } from './contract.ts';
 import { createProduct } from './create-product.ts';
 import { listPrices, listStockEntries } from './list-history.ts';
 import { listProducts } from './list-products.ts';
-import { productNotFound } from './problems.ts';
+import { readProduct } from './read-product.ts';
 import type { productRoutes } from './routes.ts';
 import { setPrice } from './set-price.ts';
 import { stageImport } from './stage-import.ts';
@@ -32,9 +32,7 @@ export function createHandlers(context: ModuleContext): Handlers<typeof productR
       return { status: 202, body: job, headers: { location: `/api/v1/jobs/${job.id}` } };
     },
     async readProduct({ params }) {
-      const [found] = await loadProducts(database, [params.id]);
-      if (!found) throw productNotFound();
-      return answer(200, found);
+      return answer(200, await readProduct(database, params.id));
     },
     async changeProduct({ params, body, ifMatch }) {
       const change = { id: params.id, ifMatch, body };
@@ -76,6 +74,6 @@ export function createHandlers(context: ModuleContext): Handlers<typeof productR
   };
 }
 
-function answer(status: number, { product, version }: StoredProduct): Answer {
+function answer(status: number, { product, version }: { product: Product; version: number }): Answer {
   return { status, body: product, version };
 }

@@ -18,7 +18,7 @@ import { SLUG_PATTERN } from './slug.ts';
 export const nameSchema = plainText(1, NAME_LENGTH).refine((name) => name.trim() !== '', 'is blank');
 export const descriptionSchema = plainText(0, DESCRIPTION_LENGTH);
 export const categorySchema = plainText(1, CATEGORY_LENGTH);
-export const onHandSchema = z.int().min(0).max(MAX_ON_HAND);
+const onHandSchema = z.int().min(0).max(MAX_ON_HAND);
 const slugSchema = z.string().max(SLUG_LENGTH).regex(SLUG_PATTERN);
 
 const optionsSchema = z
