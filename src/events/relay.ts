@@ -153,11 +153,7 @@ export function createRelay(options: {
 }
 
 /** Leases up to `limit` due deliveries, each the lowest unfinished one of its stream. */
-export async function claimDeliveries(
-  database: Database,
-  consumer: string,
-  limit: number,
-): Promise<Delivery[]> {
+async function claimDeliveries(database: Database, consumer: string, limit: number): Promise<Delivery[]> {
   const schema = sql.identifier(database.schema);
   return await database.rows<Delivery>(sql`
     with due as (

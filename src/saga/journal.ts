@@ -157,8 +157,6 @@ export function createJournal(database: Database) {
   };
 }
 
-export type Journal = ReturnType<typeof createJournal>;
-
 interface OutcomeRow {
   id: string;
   name: string;

@@ -19,6 +19,6 @@ export function newTrace(): TraceContext {
   return { traceId: randomBytes(16).toString('hex'), spanId: newSpanId() };
 }
 
-export function newSpanId(): string {
+function newSpanId(): string {
   return randomBytes(8).toString('hex');
 }
