@@ -1,6 +1,6 @@
 import { flagOf, nestedVariableOf, type SettingName, settingNames, settingTable } from './settings.ts';
 
-/** docs/settings.md, from the table. `npm test -- -u src/config.test.ts` writes it anew. */
+/** docs/settings.md, from the table. `npm test -- src/config.test.ts --update` writes it anew. */
 export function renderSettingsPage(): string {
   const rows = settingNames.map((name) => {
     const { path, description, expects, otherwise } = settingTable[name];
