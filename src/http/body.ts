@@ -61,20 +61,38 @@ function refuseAnnounced(request: Request, maxBytes: number): void {
   if (Number(request.headers.get('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes);
 }
 
-/** The same stream, ending in a 413 `payload_too_large` as soon as it is longer than `maxBytes`. */
+/**
+ * The same stream, ending in a 413 `payload_too_large` as soon as it is longer than `maxBytes`. What its reader
+ * leaves unread is dropped, since the connection cannot carry the next request before.
+ */
 function boundedStream(
   stream: ReadableStream<Uint8Array> | null,
   maxBytes: number,
 ): ReadableStream<Uint8Array> {
+  const reader = (stream ?? new Blob().stream()).getReader();
   let bytes = 0;
-  const bound = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      bytes += chunk.byteLength;
-      if (bytes > maxBytes) throw tooLarge(maxBytes);
-      controller.enqueue(chunk);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (done) return controller.close();
+      bytes += value.byteLength;
+      if (bytes <= maxBytes) return controller.enqueue(value);
+      controller.error(tooLarge(maxBytes));
+      void drop(reader);
+    },
+    cancel() {
+      void drop(reader);
     },
   });
-  return (stream ?? new Blob().stream()).pipeThrough(bound);
+}
+
+/** Reads to the end. Who never stops sending is cut off by the server, half a second after the answer. */
+async function drop(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // The connection has ended, so there is nothing left to read.
+  }
 }
 
 function tooLarge(maxBytes: number): AppError {

@@ -124,6 +124,16 @@ describe('listen', () => {
     expect(await refused.json()).toMatchObject({ code: 'payload_too_large' });
   });
 
+  it('goes on serving the connection of a chunked body that it refused', async () => {
+    const socket = await dial(server);
+    const heard = hear(socket, 'clientAddress');
+    const chunk = `${(64 * 1024).toString(16)}\r\n${'x'.repeat(64 * 1024)}\r\n`;
+    const head = `POST /api/v1/take HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n`;
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(30)}0\r\n\r\n`);
+    socket.write(`GET /api/v1/hello HTTP/1.1\r\n${HOST}\r\n`);
+    expect(await heard).toMatch(/^HTTP\/1\.1 413 [^]*HTTP\/1\.1 200 /);
+  });
+
   it('refuses an announced body of that size before it is sent', async () => {
     const head = `POST /api/v1/take HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n`;
     const said = await speak(server, `${head}Content-Length: 1048577\r\n\r\n`, 'payload_too_large');
