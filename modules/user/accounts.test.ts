@@ -166,11 +166,13 @@ describe('listing users', () => {
     expect(admins.body.data.map((entry: { role: string }) => entry.role)).toEqual(['admin', 'admin']);
   });
 
-  it('refuses a cursor of other filters', async () => {
+  it('refuses a cursor of other filters, and an empty one', async () => {
     const { body } = await shop.request('GET', '/users?limit=1', { token: admin.token });
     const path = `/users?limit=1&role=customer&cursor=${body.nextCursor}`;
     const other = await shop.request('GET', path, { token: admin.token });
     expect([other.status, other.body.code]).toEqual([400, 'invalid_cursor']);
+    const empty = await shop.request('GET', '/users?limit=1&cursor=', { token: admin.token });
+    expect([empty.status, empty.body.code]).toEqual([400, 'invalid_cursor']);
   });
 });
 

@@ -13,9 +13,9 @@ export function createListUsers({ database, cursors }: ModuleContext) {
     limit: number;
     cursor?: string;
   }): Promise<{ users: StoredUser[]; nextCursor: string | null }> => {
-    const { email, role, limit } = query;
+    const { email, role, limit, cursor } = query;
     const list = `users ${JSON.stringify([email, role])}`;
-    const before = query.cursor && positionSchema.parse(cursors.open(list, query.cursor))[0];
+    const before = cursor === undefined ? undefined : positionSchema.parse(cursors.open(list, cursor))[0];
     // One more than asked for tells whether there is a next page.
     const found = await listUsers(database, { email, role, before, limit: limit + 1 });
     const users = found.slice(0, limit);
