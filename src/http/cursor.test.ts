@@ -17,6 +17,8 @@ describe('a cursor', () => {
     ['with another position', `${btoa('[1]')}.${cursors.seal('list', position).split('.')[1]}`],
     ['without a seal', cursors.seal('list', position).split('.')[0] ?? ''],
     ['with an empty seal', `${cursors.seal('list', position).split('.')[0]}.`],
+    ['with more behind it', `${cursors.seal('list', position)}.x`],
+    ['with padding behind it', `${cursors.seal('list', position)}=`],
     ['that is nothing', ''],
     ['that is no cursor', 'x.y.z'],
   ])('%s is refused with invalid_cursor', (_name, cursor) => {
