@@ -29,15 +29,20 @@ export function createJournal(database: Database) {
   const held = (saga: HeldSaga) => sql`id = ${saga.id} and fence = ${saga.fence} and state <> 'done'`;
 
   return {
-    /** Inserts a saga leased by the caller; undefined when its subject has an open one. */
+    /**
+     * Inserts a saga leased by the caller; undefined when its subject has an open one. That is looked up first,
+     * because a conflicting insert would wait for whoever is ending the other saga. The end of a saga locks its
+     * row and then its subject, the start of one has locked its subject already: the two would wait for each other.
+     */
     async insert(
       tx: Transaction,
       saga: { id: string; name: string; subject: string; data: object; trace: string | null },
     ): Promise<HeldSaga | undefined> {
       const [row] = await tx.rows<HeldSaga>(sql`
         insert into ${table} (id, name, subject, data, trace, due_at, deadline_at)
-        values (${saga.id}, ${saga.name}, ${saga.subject}, ${JSON.stringify(saga.data)}::text::jsonb, ${saga.trace},
-          ${LEASE}, now() + ${SAGA_FORWARD_MS}::int * interval '1 millisecond')
+        select ${saga.id}::uuid, ${saga.name}::text, ${saga.subject}::uuid, ${JSON.stringify(saga.data)}::text::jsonb,
+          ${saga.trace}::text, ${LEASE}, now() + ${SAGA_FORWARD_MS}::int * interval '1 millisecond'
+        where not exists (select from ${table} where subject = ${saga.subject}::uuid and state <> 'done')
         on conflict (subject) where state <> 'done' do nothing
         returning ${HELD}`);
       return row;
