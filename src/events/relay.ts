@@ -57,26 +57,25 @@ export function createRelay(options: {
   const { database, transport, log } = options;
   const stopping = new AbortController();
   let loops: Promise<void>[] = [];
-  let waiters: (() => void)[] = [];
+  const waiters = new Set<() => void>();
   let generation = 0;
 
   function wake(): void {
     generation += 1;
-    const woken = waiters;
-    waiters = [];
-    for (const wakeOne of woken) wakeOne();
+    for (const wakeOne of waiters) wakeOne();
   }
 
   async function pause(seen: number): Promise<void> {
     if (generation !== seen) return;
     const woken = Promise.withResolvers<void>();
-    waiters.push(woken.resolve);
+    waiters.add(woken.resolve);
     const timer = new AbortController();
     await Promise.race([
       woken.promise,
       sleep(RELAY_POLL_MS, AbortSignal.any([timer.signal, stopping.signal])),
     ]);
     timer.abort();
+    waiters.delete(woken.resolve);
   }
 
   async function loop(consumer: string): Promise<void> {
