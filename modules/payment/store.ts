@@ -35,6 +35,13 @@ const after = (ms: number) => sql`now() + ${ms}::int * interval '1 millisecond'`
 const isOpen = inArray(payment.status, ['pending', 'authorized']);
 
 /**
+ * Held until the transaction ends by whoever writes an order's charge or its reversal: one of them commits before
+ * the other, so that the reversal's next statement sees the charge, or the charge's next one sees the reversal.
+ */
+const orderLock = (orderId: string) =>
+  sql`pg_advisory_xact_lock(hashtextextended(${`payments.order:${orderId}`}::text, 0))`;
+
+/**
  * Writes the intent to charge. Returns undefined, and writes nothing, when the id is taken or the order was
  * reversed; a reversal that commits at the same moment is met when the outcome is recorded.
  */
@@ -43,9 +50,11 @@ export async function insertIntent(
   intent: Pick<PaymentRow, 'id' | 'orderId' | 'userId' | 'provider' | 'amount' | 'currency'>,
 ): Promise<{ id: string } | undefined> {
   const [row] = await on.rows<{ id: string }>(sql`
+    with held as materialized (select ${orderLock(intent.orderId)})
     insert into payments.payment (id, order_id, user_id, provider, amount, currency, due_at)
     select ${intent.id}::uuid, ${intent.orderId}::uuid, ${intent.userId}::uuid, ${intent.provider}::text,
       ${intent.amount}::bigint, ${intent.currency}::text, ${after(PENDING_CHECK_MS)}
+    from held
     where not exists (select from payments.order_reversal where order_id = ${intent.orderId}::uuid)
     on conflict (id) do nothing
     returning id`);
@@ -129,8 +138,9 @@ export function recheckAt(attempts: SQL): SQL {
     * interval '1 millisecond'`;
 }
 
-/** Marks the order; true when it was not marked before. */
+/** Marks the order; true when it was not marked before. Statements after this one see every charge begun before it. */
 export async function insertReversal(tx: Transaction, orderId: string): Promise<boolean> {
+  await tx.rows(sql`select ${orderLock(orderId)}`);
   const rows = await tx.db
     .insert(orderReversal)
     .values({ orderId })
