@@ -10,6 +10,12 @@ export interface CardToken {
 }
 
 /**
+ * Taken by erasure alone and by its user's orders together: an order that is not committed yet could otherwise
+ * leave an address which the erasure does not see, not having seen the erasure itself.
+ */
+const erasureLock = (userId: string) => sql`hashtextextended(${`orders.erasure:${userId}`}::text, 0)`;
+
+/**
  * Keeps an order's address, unless its owner has been erased: an access token outlives its user by minutes, and
  * nothing would ever erase an address given with it.
  */
@@ -19,6 +25,7 @@ export async function keepAddress(
   userId: string,
   address: Readonly<Record<string, string>>,
 ): Promise<void> {
+  await tx.rows(sql`select pg_advisory_xact_lock_shared(${erasureLock(userId)})`);
   await tx.rows(sql`
     insert into orders.order_address (order_id, user_id, address)
     select ${orderId}::uuid, ${userId}::uuid, ${JSON.stringify(address)}::text::jsonb
@@ -38,6 +45,7 @@ export async function findAddress(
 
 /** Deletes every address of the user, and keeps the user from leaving new ones. */
 export async function eraseAddresses(tx: Transaction, userId: string): Promise<void> {
+  await tx.rows(sql`select pg_advisory_xact_lock(${erasureLock(userId)})`);
   await tx.rows(sql`
     insert into orders.erased_user (user_id) values (${userId}::uuid) on conflict (user_id) do nothing`);
   await tx.db.delete(orderAddress).where(eq(orderAddress.userId, userId));
