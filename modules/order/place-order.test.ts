@@ -119,6 +119,15 @@ describe('placing an order', () => {
     expect(order.body).toMatchObject({ status: 'rejected', reason: 'insufficient_stock' });
   });
 
+  it('once rejected takes no stock that comes later, though a driver that was stopped asks for it', async () => {
+    const rejected = await place({ items: [{ sku: 'TEE', quantity: 6 }] });
+    const { orderId } = rejected.body;
+    needs.stock.set('TEE', 10);
+    const late = { orderId, lines: [{ sku: 'TEE', quantity: 6 }], pinned: true, expiresInMs: 1_000 };
+    await expect(needs.product.reserve(late)).rejects.toMatchObject({ code: 'reservation_closed' });
+    expect(needs.stock.get('TEE')).toBe(10);
+  });
+
   it('with a declined card is cancelled and gives its stock back', async () => {
     const declined = await place({ payment: payBy('tok_declined') });
     expect(declined).toMatchObject({ status: 402, body: { code: 'payment_declined' } });

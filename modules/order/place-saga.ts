@@ -84,7 +84,8 @@ function createReserveStep({ needs }: OrderContext): SagaStep<PlaceData> {
         return stepDone;
       } catch (error) {
         if (!(error instanceof AppError) || error.kind === 'unavailable') throw error;
-        return { state: 'failed', reason: { ...error.extra, code: error.code } };
+        // Undone too: stock may come, and a late repeat of this must not reserve it for an order that has ended.
+        return { state: 'failed', reason: { ...error.extra, code: error.code }, undo: true };
       }
     },
     async undo({ orderId }) {

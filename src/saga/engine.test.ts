@@ -102,6 +102,16 @@ describe('saga engine', () => {
     expect(trail).toEqual(['hotel', 'turn declined', 'compensated declined']);
   });
 
+  it('undoes the failed step too where it asks for that', async () => {
+    const refused = (): StepResult => ({ ...declined(), undo: true }) as StepResult;
+    const { definition, trail } = createTrip({ flight: [refused] });
+    const created = createEngine(definition);
+    const { id } = await begin(created, definition);
+    expect((await created.sagas.settle(id, 1000)).state).toBe('compensated');
+    const undone = ['turn declined', 'undo flight', 'undo hotel', 'compensated declined'];
+    expect(trail).toEqual(['hotel', 'flight', ...undone]);
+  });
+
   it('runs again from the first step after an unknown outcome', async () => {
     const { definition, trail } = createTrip({ flight: [unknown] });
     const created = createEngine(definition);

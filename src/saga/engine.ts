@@ -79,7 +79,9 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     try {
       for (; index < definition.steps.length; index += 1) {
         const result = await definition.steps[index]!.run(saga.data);
-        if (result.state === 'failed') return await turn(saga, result.reason, index - 1);
+        if (result.state === 'failed') {
+          return await turn(saga, result.reason, result.undo ? index : index - 1);
+        }
         if (result.state === 'waiting') {
           if (!(await journal.letGo(saga, 'woken'))) await turn(saga, { code: ABANDONED }, index);
           return;

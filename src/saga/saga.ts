@@ -3,11 +3,12 @@ import type { Transaction } from '../database/database.ts';
 /**
  * What a step came to. `failed` is an answer (declined, no stock): the saga turns back. `waiting` means that the
  * answer comes by itself later, and somebody will call `wake`. An `unavailable` error or a bug is "unknown": the
- * step is run again until the saga's deadline, then the saga turns back.
+ * step is run again until the saga's deadline, then the saga turns back. With `undo` a failed step is undone like
+ * those before it: for a refusal that a late repeat of its command, by a driver that was stopped, might not get.
  */
 export type StepResult =
   | { readonly state: 'done' }
-  | { readonly state: 'failed'; readonly reason: SagaReason }
+  | { readonly state: 'failed'; readonly reason: SagaReason; readonly undo?: true }
   | { readonly state: 'waiting' };
 
 export const stepDone: StepResult = { state: 'done' };
