@@ -4,6 +4,7 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database, Transaction } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
+import { sleep } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { createSagaEngine } from './engine.ts';
@@ -110,6 +111,29 @@ describe('saga engine', () => {
     expect((await created.sagas.settle(id, 1000)).state).toBe('compensated');
     const undone = ['turn declined', 'undo flight', 'undo hotel', 'compensated declined'];
     expect(trail).toEqual(['hotel', 'flight', ...undone]);
+  });
+
+  it('pauses between sweeps while sagas cannot be written', async () => {
+    const { definition } = createTrip();
+    const { id } = await begin(createEngine(definition), definition);
+    await makeDue(id);
+    let writes = 0;
+    const full: Database = {
+      ...database,
+      rows(statement) {
+        const isWrite = JSON.stringify(statement.queryChunks).includes('update ');
+        if (!isWrite) return database.rows(statement);
+        writes += 1;
+        return Promise.reject(new Error('no space left on device'));
+      },
+    };
+    const other = createSagaEngine({ database: full, log });
+    other.register([definition]);
+    other.start();
+    await sleep(200);
+    await other.stop();
+    expect(writes).toBe(1);
+    await createEngine(definition).sagas.settle(id, 1000);
   });
 
   it('runs again from the first step after an unknown outcome', async () => {

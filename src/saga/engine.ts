@@ -168,19 +168,19 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     return await work;
   }
 
-  async function sweep(): Promise<number> {
+  async function driveDue(): Promise<SagaOutcome[]> {
     const ids = await journal.due();
-    await Promise.all(ids.map(drive));
-    return ids.length;
+    return await Promise.all(ids.map(drive));
   }
 
   async function sweepForEver(): Promise<void> {
     while (!stopping.signal.aborted) {
-      const found = await sweep().catch((error: unknown) => {
+      const outcomes = await driveDue().catch((error: unknown) => {
         log.error({ err: error }, 'sagas could not be swept');
-        return 0;
+        return [];
       });
-      if (found === 0) await sleep(SAGA_SWEEP_MS, stopping.signal);
+      // Sagas that could not even be leased are still due: only what moved is a reason to look again at once.
+      if (outcomes.every(({ state }) => state === 'open')) await sleep(SAGA_SWEEP_MS, stopping.signal);
     }
   }
 
@@ -238,7 +238,9 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     register(added) {
       for (const definition of added) definitions.set(definition.name, definition);
     },
-    sweep,
+    async sweep() {
+      return (await driveDue()).length;
+    },
     freeLeases: () => journal.freeLeases(),
     deleteOld: () => journal.deleteOld(),
     start() {
