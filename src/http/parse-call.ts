@@ -64,6 +64,11 @@ function readQuery(
     const values = given.getAll(name);
     const [first] = values;
     if (first === undefined) continue;
+    // An empty field of a form: as a number it would pass for 0.
+    if (values.includes('')) {
+      wrong.push({ path: name, message: 'is empty' });
+      continue;
+    }
     if (!values.every(isStorable)) wrong.push({ path: name, message: 'holds a NUL' });
     if (values.length > 1 && !repeatable.has(name)) wrong.push({ path: name, message: 'is given twice' });
     query[name] = repeatable.has(name) ? values : first;
