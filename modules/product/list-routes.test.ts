@@ -86,7 +86,7 @@ describe('GET /products', () => {
   });
 
   it('finds products by id', async () => {
-    const query = `ids=${ids.get('Gift')}&ids=${ids.get('Ärmel')}&ids=01890000-0000-7000-8000-000000000000`;
+    const query = `ids=${ids.get('Gift')}&ids=${ids.get('Ärmel')},01890000-0000-7000-8000-000000000000`;
     expect(await names(query)).toEqual(['Gift', 'Ärmel']);
   });
 
@@ -152,6 +152,7 @@ describe('GET /products', () => {
     'currency=GBP&minPrice=-1',
     'currency=GBP&maxPrice=x',
     'ids=nonsense',
+    'currency=GBP&maxPrice=',
     'inStock=maybe',
     'limit=0',
     'q=%00',

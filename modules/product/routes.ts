@@ -21,7 +21,12 @@ export const productListQuery = z
     }),
     category: plainText(1, CATEGORY_LENGTH).optional(),
     sku: z.array(skuSchema).max(LIST_FILTER_VALUES).optional(),
-    ids: z.array(z.uuid()).max(LIST_FILTER_VALUES).optional(),
+    ids: z
+      .array(z.string().meta({ format: 'uuid' }))
+      .transform((lists) => lists.flatMap((list) => list.split(',')))
+      .pipe(z.array(z.uuid()).max(LIST_FILTER_VALUES))
+      .optional()
+      .meta({ description: 'Given several times, or once with commas between.' }),
     currency: currencySchema.optional().meta({ description: 'Only products with a price in it.' }),
     minPrice: z.coerce
       .number()
