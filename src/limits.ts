@@ -26,6 +26,9 @@ export const CALL_TIMEOUT_MS = 30_000;
 /** Transactions waiting for the embedded database's single session; each runs for about 1 ms. */
 export const EMBEDDED_QUEUE = 1_000;
 
+/** Prepared statements kept of the embedded database; the shop has about 150 texts, lists of filters some more. */
+export const EMBEDDED_STATEMENTS = 500;
+
 /** An answer is replayed for this long after it was first given (API.md). */
 export const IDEMPOTENCY_HOURS = 24;
 export const IDEMPOTENCY_KEY_LENGTH = 255;

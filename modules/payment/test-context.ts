@@ -33,8 +33,9 @@ export function newCharge(token: string, members: { orderId?: string; userId?: s
 /** The provider's books under one key: its charge, and the amounts it refunded. */
 export async function booksOf(database: Database, key: string) {
   return await database.rows<{ state: string; amount: number | null; refunds: number[] }>(sql`
-    select c.state, c.amount, array(
-      select r.amount::int from payments.sandbox_refund r where r.charge_key = c.key order by r.created_at, r.key
+    select c.state, c.amount, (
+      select coalesce(jsonb_agg(r.amount order by r.created_at, r.key), '[]')
+      from payments.sandbox_refund r where r.charge_key = c.key
     ) as refunds
     from payments.sandbox_charge c where c.key = ${key}`);
 }

@@ -9,7 +9,8 @@ export interface Queryable {
   readonly db: Drizzle;
   /**
    * Runs one raw statement and returns its rows, as plain objects: `bigint` columns as numbers (refused past
-   * 2^53 - 1), `jsonb` parsed, timestamps as text. Select times through `isoTime` to get RFC 3339.
+   * 2^53 - 1), `jsonb` parsed, timestamps and arrays as text. Select times through `isoTime` to get RFC 3339, and
+   * lists by `jsonb_agg`.
    */
   rows<Row extends object>(statement: SQL): Promise<Row[]>;
 }

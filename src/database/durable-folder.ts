@@ -1,4 +1,4 @@
-import { fdatasyncSync } from 'node:fs';
+import { chmodSync, fdatasyncSync, mkdirSync } from 'node:fs';
 import { PGlite } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 
@@ -21,6 +21,9 @@ export class DurableFolder extends NodeFS {
 
   constructor(folder: string, flush: (fd: number) => void = fdatasyncSync) {
     super(folder);
+    // PGlite lets everybody on the machine read and write its files, so nobody else may reach them.
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    chmodSync(folder, 0o700);
     this.#flush = flush;
   }
 

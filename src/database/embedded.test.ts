@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PGlite } from '@electric-sql/pglite';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EMBEDDED_STATEMENTS } from '../limits.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import { openEmbedded } from './embedded.ts';
 import { migrate, pendingMigrations } from './migrate.ts';
@@ -62,6 +63,14 @@ describe('embedded database', () => {
     await engine.close();
   });
 
+  it('keeps others on the machine out of its files, in a folder that they may enter too', async () => {
+    const open = join(folder, 'entered');
+    await mkdir(open, { mode: 0o755 });
+    const engine = await openEmbedded({ folder: open });
+    expect((await stat(join(open, 'postgres'))).mode & 0o777).toBe(0o700);
+    await engine.close();
+  });
+
   it('flushes to disk with each commit', async () => {
     let flushes = 0;
     const client = await PGlite.create({
@@ -88,6 +97,32 @@ describe('database handle', () => {
     await expect(twice).rejects.toThrow('transaction inside a transaction');
     const builder = database.transaction(async () => database.db.execute(sql`select 1`));
     await expect(builder).rejects.toThrow('query on the outer handle inside a transaction');
+    await engine.close();
+  });
+
+  it('goes on after a statement that fails, in and outside a transaction', async () => {
+    const engine = await openEmbedded({});
+    const database = engine.database('public');
+    const divide = (by: number) => database.rows<{ n: number }>(sql`select 10 / ${by}::int as n`);
+    await expect(database.rows(sql`select nothing from nowhere`)).rejects.toMatchObject({ code: '42P01' });
+    await expect(divide(0)).rejects.toMatchObject({ code: '22012' });
+    expect(await divide(5)).toEqual([{ n: 2 }]);
+    const failed = database.transaction((tx) => tx.rows(sql`select 1 / 0`));
+    await expect(failed).rejects.toMatchObject({ code: '22012' });
+    expect(await divide(2)).toEqual([{ n: 5 }]);
+    await engine.close();
+  });
+
+  it('keeps a bounded number of prepared statements, and all of them right', async () => {
+    const engine = await openEmbedded({});
+    const database = engine.database('public');
+    const select = (n: number) => database.rows<{ n: number }>(sql.raw(`select ${n} as n`));
+    for (let n = 0; n < EMBEDDED_STATEMENTS + 20; n += 1) expect(await select(n)).toEqual([{ n }]);
+    expect(await select(0)).toEqual([{ n: 0 }]);
+    const [row] = await database.rows<{ kept: number }>(
+      sql`select count(*)::int as kept from pg_prepared_statements`,
+    );
+    expect(row!.kept).toBeLessThanOrEqual(EMBEDDED_STATEMENTS + 1);
     await engine.close();
   });
 

@@ -1,37 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import {
-  PGlite,
-  type PGliteInterface,
-  type Transaction as PGliteTransaction,
-  types,
-} from '@electric-sql/pglite';
+import { PGlite } from '@electric-sql/pglite';
 import type { SQL } from 'drizzle-orm';
 import { PgDialect } from 'drizzle-orm/pg-core';
 import { drizzle } from 'drizzle-orm/pglite';
-import { AppError, invariant } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
+import { createEmbeddedSession, type EmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { insideTransaction, refuseInsideTransaction } from './scope.ts';
 
 const dialect = new PgDialect();
-
-/** The forms `Queryable.rows` promises: numbers for bigint, text for timestamps. */
-const parsers = {
-  [types.INT8]: parseBigint,
-  [types.TIMESTAMPTZ]: (text: string) => text,
-  [types.TIMESTAMP]: (text: string) => text,
-  [types.DATE]: (text: string) => text,
-};
-
-function parseBigint(text: string): number {
-  const value = Number(text);
-  invariant(Number.isSafeInteger(value), `bigint ${text} is within 2^53 - 1`);
-  return value;
-}
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -90,8 +72,27 @@ function createEngine(client: PGlite, release: () => void): Engine {
     }
   }
 
+  const session = createEmbeddedSession(client);
+
+  /** One statement or transaction at a time, and only so many in line. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return bounded(() => session.exclusively(work));
+  }
+
+  async function transact<T>(work: () => Promise<T>): Promise<T> {
+    await session.query('begin');
+    try {
+      const result = await work();
+      await session.query('commit');
+      return result;
+    } catch (error) {
+      await session.query('rollback');
+      throw error;
+    }
+  }
+
   function database(schema: string): Database {
-    const db = drizzle(client) as unknown as Drizzle;
+    const db = openDrizzle((...statement) => inTurn(() => session.query(...statement)));
     return {
       schema,
       get db() {
@@ -100,16 +101,13 @@ function createEngine(client: PGlite, release: () => void): Engine {
       },
       rows(statement) {
         refuseInsideTransaction('query on the outer handle');
-        return bounded(() => runRows(client, statement));
+        return inTurn(() => runRows(session, statement));
       },
       async transaction(work) {
         refuseInsideTransaction('transaction');
         const hooks: (() => void)[] = [];
-        const result = await bounded(() =>
-          client.transaction((session) =>
-            insideTransaction(schema, () => work(openTransaction(session, hooks))),
-          ),
-        );
+        const tx = openTransaction(session, hooks);
+        const result = await inTurn(() => transact(() => insideTransaction(schema, () => work(tx))));
         for (const hook of hooks) hook();
         return result;
       },
@@ -120,33 +118,33 @@ function createEngine(client: PGlite, release: () => void): Engine {
     kind: 'embedded',
     database,
     async script(work) {
-      await client.transaction((session) =>
-        work({
-          exec: async (script) => {
-            await session.exec(script);
-          },
-          rows: (statement) => runRows(session, statement),
-        }),
+      await inTurn(() =>
+        transact(() =>
+          work({
+            exec: async (script) => {
+              await client.exec(script);
+            },
+            rows: (statement) => runRows(session, statement),
+          }),
+        ),
       );
     },
     async check() {
-      await client.query('select 1');
+      await inTurn(() => session.query('select 1'));
     },
     async close() {
-      await client.close();
+      await session.exclusively(() => client.close());
       release();
     },
-    async dump() {
-      return await client.dumpDataDir('none');
-    },
+    dump: () => inTurn(() => client.dumpDataDir('none')),
   };
 }
 
-function openTransaction(session: PGliteTransaction, hooks: (() => void)[]): Transaction {
+function openTransaction(session: EmbeddedSession, hooks: (() => void)[]): Transaction {
   let db: Drizzle | undefined;
   return {
     get db() {
-      db ??= drizzle(session as unknown as PGlite) as unknown as Drizzle;
+      db ??= openDrizzle(session.query);
       return db;
     },
     rows: (statement) => runRows(session, statement),
@@ -156,11 +154,12 @@ function openTransaction(session: PGliteTransaction, hooks: (() => void)[]): Tra
   };
 }
 
-async function runRows<Row extends object>(
-  client: Pick<PGliteInterface, 'query'>,
-  statement: SQL,
-): Promise<Row[]> {
+/** Drizzle needs no more of a PGlite than this one method. */
+function openDrizzle(query: EmbeddedSession['query']): Drizzle {
+  return drizzle({ query } as unknown as PGlite) as unknown as Drizzle;
+}
+
+async function runRows<Row extends object>(session: EmbeddedSession, statement: SQL): Promise<Row[]> {
   const { sql, params } = dialect.sqlToQuery(statement);
-  const result = await client.query<Row>(sql, params, { parsers });
-  return result.rows;
+  return (await session.query<Row>(sql, params)).rows;
 }
