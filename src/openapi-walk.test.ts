@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostileValues, type JsonSchema, valuesOf } from './testing/schema-values.ts';
 import { startShop, type TestShop } from './testing/shop.ts';
+import { lintOpenApi } from './testing/spectral.ts';
 
 interface Parameter {
   readonly name: string;
@@ -171,6 +172,10 @@ describe('every operation of the OpenAPI document', () => {
     const validate = ajv.compile(ref);
     expect(validate(body), `${where} fits its schema: ${ajv.errorsText(validate.errors)}`).toBe(true);
   }
+
+  it("is described in a document that passes spectral's OpenAPI ruleset", async () => {
+    expect(await lintOpenApi(document)).toEqual([]);
+  });
 
   for (const kind of ['fitting', 'hostile'] as const) {
     for (const caller of ['anyone', 'customer', 'staff', 'admin'] as const) {
