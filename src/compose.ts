@@ -1,5 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import { notificationModule } from '../modules/notification/module.ts';
+import { orderContract } from '../modules/order/contract.ts';
 import { orderModule } from '../modules/order/module.ts';
 import { paymentModule } from '../modules/payment/module.ts';
 import { productModule } from '../modules/product/module.ts';
@@ -38,4 +39,17 @@ export async function createShop(options: CreateShopOptions): Promise<Shop> {
  */
 export async function rotateKeys(shop: Shop): Promise<{ kid: string; signsFrom: string }> {
   return await shop.api(userContract).rotateKeys({ rotationId: uuidv7() });
+}
+
+/** Writes the read model of every order anew from the orders' events; how many there were. */
+export async function rebuildOrders(shop: Shop): Promise<number> {
+  let total = 0;
+  for (let after: string | null = null; ; ) {
+    const { count, last }: { count: number; last: string | null } = await shop
+      .api(orderContract)
+      .rebuild({ after });
+    total += count;
+    if (last === null) return total;
+    after = last;
+  }
 }

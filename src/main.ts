@@ -7,6 +7,7 @@ import { failWith } from './commands/fail.ts';
 import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMigrate } from './commands/migrate.ts';
+import { addOrders } from './commands/orders.ts';
 import { addReplay } from './commands/replay.ts';
 import { addServe } from './commands/serve.ts';
 import { version } from './version.ts';
@@ -28,7 +29,17 @@ Examples:
   banyan audit`,
   );
 
-for (const add of [addServe, addMigrate, addImport, addReplay, addDemo, addAudit, addEvents, addKeys]) {
+for (const add of [
+  addServe,
+  addMigrate,
+  addImport,
+  addReplay,
+  addDemo,
+  addAudit,
+  addEvents,
+  addKeys,
+  addOrders,
+]) {
   add(program);
 }
 

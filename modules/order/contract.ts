@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { moneySchema } from '#platform/money';
-import { defineContract, query } from '#platform/rpc/contract';
+import { command, defineContract, query } from '#platform/rpc/contract';
 
 export const orderItemSchema = z
   .object({
@@ -26,6 +26,16 @@ export const orderContract = defineContract('order', {
         total: moneySchema,
       }),
       errors: ['order_not_found'],
+    }),
+    /**
+     * Writes the read model of the next orders after the id `after` (null: from the first) anew from their events,
+     * and tells how many and the last one's id, null when none was left. Safe on a running shop, and to repeat.
+     */
+    rebuild: command({
+      key: 'after',
+      input: z.object({ after: z.uuid().nullable() }),
+      output: z.object({ count: z.int(), last: z.uuid().nullable() }),
+      errors: [],
     }),
   },
 });

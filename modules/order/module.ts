@@ -16,6 +16,7 @@ import { createOnUserErased } from './on-user-erased.ts';
 import { createPaySaga } from './pay-saga.ts';
 import { createPlaceSaga } from './place-saga.ts';
 import { createReadReceipt } from './read-receipt.ts';
+import { createRebuild } from './rebuild-read-model.ts';
 import { orderRoutes } from './routes.ts';
 
 export const orderModule = defineModule({
@@ -30,7 +31,7 @@ export const orderModule = defineModule({
       cancel: createCancelSaga(context),
     };
     return {
-      api: { receipt: createReadReceipt(context) },
+      api: { receipt: createReadReceipt(context), rebuild: createRebuild(context) },
       handlers: createHandlers(context, sagas),
       on: {
         [paymentSettled.type]: createOnPaymentSettled(context),

@@ -24,6 +24,7 @@ test.each([
   [['audit']],
   [['events']],
   [['keys', 'rotate']],
+  [['orders', 'rebuild']],
 ])('%j has help with examples', async (args) => {
   const { code, out } = await runBanyan([...args, '--help']);
   expect(code).toBe(0);
@@ -57,7 +58,7 @@ test('a wrong configuration ends with 78, and every fault is listed', async () =
   expect(err).toMatch(/^banyan: the configuration has 3 faults:\n( {2}.+\n){3}$/);
 });
 
-test.each([[['audit']], [['events', 'list']], [['keys', 'rotate']]])(
+test.each([[['audit']], [['events', 'list']], [['keys', 'rotate']], [['orders', 'rebuild']]])(
   '%j of a folder without a shop ends with 66 and makes none',
   async (args) => {
     const dataDir = join(folder, 'empty');

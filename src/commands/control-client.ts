@@ -75,6 +75,7 @@ function createControlClient(info: ControlInfo): RunningShop {
         return (await response.json()) as NewKey;
       },
     },
+    orders: { rebuild: () => count('/orders/rebuild', {}) },
   };
 }
 

@@ -51,6 +51,7 @@ const shop: Operations = {
     },
   },
   keys: { rotate: async () => newKey },
+  orders: { rebuild: async () => 3 },
 };
 
 beforeEach(() => {
@@ -90,6 +91,7 @@ test.each([
   ['POST', '/control/events/retry'],
   ['POST', '/control/events/skip'],
   ['POST', '/control/keys/rotate'],
+  ['POST', '/control/orders/rebuild'],
 ])('%s %s answers 401 without the token and with a wrong one', async (method, path) => {
   const app = createControlApp(shop, token);
   expect((await app.request(path, { method })).status).toBe(401);
@@ -116,6 +118,7 @@ test('a command reaches every operation of the running shop', async () => {
   expect(await running!.events.retry(eventId)).toBe(2);
   expect(await running!.events.skip(eventId, 'notification')).toBe(1);
   expect(await running!.keys.rotate()).toEqual(newKey);
+  expect(await running!.orders.rebuild()).toBe(3);
   expect(calls).toEqual([{ state: 'parked', limit: 5 }, [eventId, undefined], [eventId, 'notification']]);
 });
 

@@ -29,6 +29,10 @@ export interface Operations {
     /** Makes a new signing key; tokens signed by the old ones stay good until they end. */
     rotate(): Promise<NewKey>;
   };
+  readonly orders: {
+    /** Writes the read model of every order anew from the log; how many there were. */
+    rebuild(): Promise<number>;
+  };
 }
 
 const filterSchema = z.object({
@@ -85,6 +89,7 @@ export function createControlApp(shop: Operations, token: string): Hono {
     return c.json({ count: await shop.events.skip(eventId, consumer) });
   });
   app.post('/control/keys/rotate', async (c) => c.json(await shop.keys.rotate()));
+  app.post('/control/orders/rebuild', async (c) => c.json({ count: await shop.orders.rebuild() }));
   return app;
 }
 

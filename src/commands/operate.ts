@@ -11,7 +11,8 @@ import { commandLog, configOf } from './setting-options.ts';
 /** What operators may do to a shop that this process has open. */
 export function operationsOf(shop: Shop): Operations {
   const rotate = async () => await (await loadShop()).rotateKeys(shop);
-  return { audit: () => shop.audit(), events: shop.events, keys: { rotate } };
+  const rebuild = async () => await (await loadShop()).rebuildOrders(shop);
+  return { audit: () => shop.audit(), events: shop.events, keys: { rotate }, orders: { rebuild } };
 }
 
 /**
