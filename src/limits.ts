@@ -25,6 +25,8 @@ export const CALL_TIMEOUT_MS = 30_000;
 
 /** Transactions waiting for the embedded database's single session; each runs for about 1 ms. */
 export const EMBEDDED_QUEUE = 1_000;
+/** The embedded database computes on the process's only thread; sockets and timers get theirs this often. */
+export const EMBEDDED_BREATH_MS = 5;
 
 /** Prepared statements kept of the embedded database; the shop has about 150 texts, lists of filters some more. */
 export const EMBEDDED_STATEMENTS = 500;

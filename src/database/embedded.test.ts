@@ -71,6 +71,21 @@ describe('embedded database', () => {
     await engine.close();
   });
 
+  it('lets timers and sockets have their turn during a long row of transactions', async () => {
+    const engine = await openEmbedded({});
+    const database = engine.database('public');
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    for (let n = 0; n < 5_000 && turns < 3; n += 1) {
+      await database.transaction((tx) => tx.rows(sql`select ${n}::int`));
+    }
+    clearInterval(timer);
+    expect(turns).toBe(3);
+    await engine.close();
+  });
+
   it('flushes to disk with each commit', async () => {
     let flushes = 0;
     const client = await PGlite.create({

@@ -7,6 +7,7 @@ import { PgDialect } from 'drizzle-orm/pg-core';
 import { drizzle } from 'drizzle-orm/pglite';
 import { AppError } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
+import { createBreath } from './breath.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import { createEmbeddedSession, type EmbeddedSession } from './embedded-session.ts';
@@ -73,10 +74,16 @@ function createEngine(client: PGlite, release: () => void): Engine {
   }
 
   const session = createEmbeddedSession(client);
+  const letOthersIn = createBreath();
 
   /** One statement or transaction at a time, and only so many in line. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return bounded(() => session.exclusively(work));
+    return bounded(() =>
+      session.exclusively(async () => {
+        await letOthersIn();
+        return await work();
+      }),
+    );
   }
 
   async function transact<T>(work: () => Promise<T>): Promise<T> {
