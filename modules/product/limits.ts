@@ -32,7 +32,7 @@ export const EXPIRY_GRACE_SECONDS = 120;
 /** Rows of a file staged in one statement. */
 export const STAGE_BATCH = 1_000;
 /** Rows of a file applied in one transaction: short enough for others to get in between. */
-export const APPLY_BATCH = 500;
+export const APPLY_BATCH = 200;
 /** A row of a file; longer means that a quote was never closed. */
 export const ROW_LENGTH = 65_536;
 /** Staged rows without a job belong to an upload that broke off; requests end within half a minute. */
