@@ -11,7 +11,7 @@ export function reportReplay(result: ReplayResult, currency: string, ownMemory: 
   const bad = orders.filter((order) => order.fault !== undefined);
   const sum = (member: (order: OrderResult) => number) =>
     good.reduce((total, order) => total + member(order), 0);
-  const latencies = orders.map((order) => order.latencyMs).sort((a, b) => a - b);
+  const latencies = orders.flatMap((order) => order.latencyMs ?? []).sort((a, b) => a - b);
   const figures: (readonly [string, string])[] = [
     ['orders', `${formatCount(good.length)} paid, every total right; ${formatCount(bad.length)} failed`],
     [

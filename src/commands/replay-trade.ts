@@ -18,7 +18,8 @@ export interface OrderResult {
   readonly lines: number;
   /** As the shop answered. */
   readonly totalMinor: number;
-  readonly latencyMs: number;
+  /** From the request to the order's end; undefined when the shop did not answer. */
+  readonly latencyMs: number | undefined;
   /** The shop knew the order from an earlier run. */
   readonly replayed: boolean;
   /** Why it counts as wrong; undefined: paid, and its total is the sum of its lines. */
@@ -36,7 +37,8 @@ export interface ReplayResult {
  * Places every order through the public API as its customer, pays it, and compares its total with the sum of
  * quantity times the catalogue's price. Each invoice number is the order's Idempotency-Key, and accounts and
  * passwords follow from the customer's id, so replaying the same trade again places nothing again. Orders that
- * fail are reported in the result; only a shop that refuses accounts or hides its catalogue makes it reject.
+ * fail are reported in the result, and once the shop is away for longer than the client waits, so are all that are
+ * left; only a shop that refuses accounts or hides its catalogue makes it reject.
  */
 export async function replayTrade(options: {
   client: ApiClient;
@@ -61,9 +63,21 @@ export async function replayTrade(options: {
   const results: OrderResult[] = [];
   const trading = options.startTrading?.();
   const tradeStartedMs = performance.now();
+  let isAway = false;
   await inLanes(orders, concurrency, async (order) => {
     const session = sessions.get(order.customer)!;
-    results.push(await place(client, session, order, currency, prices));
+    try {
+      results.push(
+        isAway
+          ? unplaced(order, 'not tried: the shop is away')
+          : await place(client, session, order, currency, prices),
+      );
+    } catch (error) {
+      // The client has waited long enough for a shop that restarts; each further order would wait as long.
+      if (!(error instanceof ShopUnavailable)) throw error;
+      isAway = true;
+      results.push(unplaced(order, error.message));
+    }
     trading?.update(results.length, orders.length);
   });
   trading?.finish();
@@ -94,27 +108,32 @@ async function place(
     0,
   );
   const startedMs = performance.now();
-  let answer: ApiAnswer | undefined;
-  let fault: string | undefined;
-  try {
-    answer = await client.request('POST', '/orders', {
-      token: await session.token(),
-      headers: { 'idempotency-key': order.invoice },
-      json: { items: order.items, currency, payment: { method: 'card', token: 'tok_ok' } },
-    });
-    if (answer.status === 202) answer = await follow(client, session, answer);
-    fault = faultOf(answer, expectedMinor, currency);
-  } catch (error) {
-    if (!(error instanceof ShopUnavailable)) throw error;
-    fault = error.message;
-  }
+  let answer = await client.request('POST', '/orders', {
+    token: await session.token(),
+    headers: { 'idempotency-key': order.invoice },
+    json: { items: order.items, currency, payment: { method: 'card', token: 'tok_ok' } },
+  });
+  if (answer.status === 202) answer = await follow(client, session, answer);
   return {
     invoice: order.invoice,
-    orderId: answer?.body?.id,
+    orderId: answer.body?.id,
     lines: order.items.length,
-    totalMinor: answer?.body?.total?.amount ?? 0,
+    totalMinor: answer.body?.total?.amount ?? 0,
     latencyMs: performance.now() - startedMs,
-    replayed: answer?.headers.get('idempotency-replayed') === 'true',
+    replayed: answer.headers.get('idempotency-replayed') === 'true',
+    fault: faultOf(answer, expectedMinor, currency),
+  };
+}
+
+function unplaced(order: TradeOrder, fault: string): OrderResult {
+  const { invoice, items } = order;
+  return {
+    invoice,
+    orderId: undefined,
+    lines: items.length,
+    totalMinor: 0,
+    latencyMs: undefined,
+    replayed: false,
     fault,
   };
 }
@@ -129,15 +148,15 @@ function faultOf(answer: ApiAnswer, expectedMinor: number, currency: string): st
   return undefined;
 }
 
-/** Waits for the end of an order that goes on behind its 202. */
+/** Waits for the end of an order that goes on behind its 202; one that stays pending for too long comes back so. */
 async function follow(client: ApiClient, session: Session, accepted: ApiAnswer): Promise<ApiAnswer> {
   const path = accepted.headers.get('location') ?? `/orders/${accepted.body.id}`;
   const giveUpAt = performance.now() + FOLLOW_MS;
   for (;;) {
     await sleep(FOLLOW_EVERY_MS);
     const answer = await client.request('GET', path, { token: await session.token() });
-    if (answer.status !== 200 || answer.body.status !== 'pending') return answer;
-    if (performance.now() > giveUpAt) throw new ShopUnavailable(`${path} is still pending`);
+    const isEnded = answer.status !== 200 || answer.body.status !== 'pending';
+    if (isEnded || performance.now() > giveUpAt) return answer;
   }
 }
 

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '../config.ts';
 import { costOf, smallCatalogue, smallTrade } from '../testing/small-trade.ts';
-import { createApiClient } from './api-client.ts';
+import { type ApiClient, createApiClient, ShopUnavailable } from './api-client.ts';
 import { importCatalogue } from './import-catalogue.ts';
 import { createProgress } from './progress.ts';
 import { replayTrade } from './replay-trade.ts';
@@ -81,6 +81,24 @@ test('an order that cannot be placed is a fault, and the others go on', async ()
   expect(faults.get('X-1')).toContain('unknown_sku');
   expect(faults.get('X-2')).toContain('insufficient_stock');
   expect(faults.get('X-3')).toBeUndefined();
+});
+
+test('once the shop is away for longer than the client waits, no further order is tried', async () => {
+  let tries = 0;
+  const present = client();
+  const leaving: ApiClient = {
+    async request(method, path, request) {
+      if (method !== 'POST' || path !== '/orders') return await present.request(method, path, request);
+      tries += 1;
+      throw new ShopUnavailable('gone');
+    },
+  };
+  const { orders: results } = await replayTrade({ client: leaving, orders, currency: 'GBP', concurrency: 1 });
+  expect(tries).toBe(1);
+  expect(results.map((order) => order.fault)).toEqual([
+    'gone',
+    ...orders.slice(1).map(() => 'not tried: the shop is away'),
+  ]);
 });
 
 test('after all of it the audit is clean', async () => {
