@@ -134,6 +134,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       await sagaEngine.freeLeases();
       await jobRunner.freeLeases();
       await relay.freeLeases();
+      await parts.freeLeases?.();
     },
     async *audit(inboxes) {
       for (const check of parts.audit ?? []) yield* check();

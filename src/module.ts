@@ -52,6 +52,8 @@ export interface ModuleParts<C extends Contract = Contract, R extends Routes = R
   readonly audit?: readonly AuditCheck[];
   /** Lines for people that `serve` prints once it is ready, as the first admin's password. */
   notices?(): readonly string[];
+  /** Frees what the module itself leases; called before its start, when no other process of the shop can live. */
+  freeLeases?(): Promise<void>;
   /** Before the module is ready; a rejection stops the start. */
   start?(): Promise<void>;
   /** After requests and handlers have ended. */

@@ -15,7 +15,7 @@ import { createOnPasswordChanged } from './on-password-changed.ts';
 import { createOnUserErased } from './on-user-erased.ts';
 import { createSender } from './sender.ts';
 import { createSmtpMailer } from './smtp-mailer.ts';
-import { deleteOldMail } from './store.ts';
+import { deleteOldMail, freeLeases } from './store.ts';
 
 export const notificationModule = defineModule({
   contract: notificationContract,
@@ -43,6 +43,7 @@ export const notificationModule = defineModule({
         { name: 'delete-old-mail', everyMs: CLEAN_UP_MS, run: () => deleteOldMail(database) },
       ],
       audit: [auditMail(database, Object.keys(mails))],
+      freeLeases: () => freeLeases(database),
       async start() {
         if (smtpUrl === undefined) log.info({ folder }, 'SMTP_URL is not set: mail is written to files');
       },

@@ -6,7 +6,7 @@ import { migrate, migrationSets } from '#platform/database/migrate';
 import { openInMemory } from '#platform/testing/database';
 import { MAIL_KEEP_DAYS } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
-import { claimDueMail, deleteOldMail, endMail, insertMail, postponeMail } from './store.ts';
+import { claimDueMail, deleteOldMail, endMail, freeLeases, insertMail, postponeMail } from './store.ts';
 
 const MAIL = '01900000-0000-7000-8000-000000000001';
 const USER = '01900000-0000-7000-8000-000000000002';
@@ -68,6 +68,15 @@ describe('a claimed mail', () => {
     await postponeMail(database, await claim(), 60_000, 'SMTP 451');
     expect(await claimDueMail(database, 10)).toEqual([]);
     expect(await row()).toEqual({ state: 'queued', attempts: 1, error: 'SMTP 451' });
+  });
+
+  it('is due at once when its holder is known to be gone, unless it waits after a failure', async () => {
+    await claim();
+    expect(await claimDueMail(database, 10)).toEqual([]);
+    await freeLeases(database);
+    await postponeMail(database, await claim(), 60_000, 'mailbox busy');
+    await freeLeases(database);
+    expect(await claimDueMail(database, 10)).toEqual([]);
   });
 });
 

@@ -39,6 +39,13 @@ export async function claimDueMail(database: Database, limit: number): Promise<C
   return rows.map(({ kind, data, ...row }) => ({ ...row, about: mailSubjectSchema.parse({ kind, data }) }));
 }
 
+/** Makes mail due that is leased and was never tried to its end; only where nobody can hold a lease. */
+export async function freeLeases(database: Database): Promise<void> {
+  await database.rows(sql`
+    update notifications.mail set due_at = now()
+    where state = 'queued' and attempts > 0 and last_error is null and due_at > now()`);
+}
+
 /** Ends a claimed mail, unless the lease was lost meanwhile. */
 export async function endMail(
   on: Queryable,
