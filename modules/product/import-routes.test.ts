@@ -207,10 +207,8 @@ describe('POST /products/import', () => {
       },
     });
     const headers = { 'content-type': 'text/csv' };
-    const answer = await shop
-      .request('POST', '/products/import', { token: staff, raw, headers })
-      .catch(() => undefined);
-    expect(answer?.status ?? 500).toBeGreaterThanOrEqual(400);
+    const answer = await shop.request('POST', '/products/import', { token: staff, raw, headers });
+    expect(answer.status).toBe(400);
     await shop.settled();
     expect(await snapshot()).toEqual(before);
   });

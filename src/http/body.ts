@@ -53,7 +53,7 @@ async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array
     return Buffer.concat(chunks);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw invalidRequest([{ path: '', message: 'the body broke off' }]);
+    throw brokenOff();
   }
 }
 
@@ -62,8 +62,9 @@ function refuseAnnounced(request: Request, maxBytes: number): void {
 }
 
 /**
- * The same stream, ending in a 413 `payload_too_large` as soon as it is longer than `maxBytes`. What its reader
- * leaves unread is dropped, since the connection cannot carry the next request before.
+ * The same stream, ending in a 413 `payload_too_large` as soon as it is longer than `maxBytes`, and in a 400 when
+ * the client breaks it off. What its reader leaves unread is dropped, since the connection cannot carry the next
+ * request before.
  */
 function boundedStream(
   stream: ReadableStream<Uint8Array> | null,
@@ -73,7 +74,9 @@ function boundedStream(
   let bytes = 0;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(() => {
+        throw brokenOff();
+      });
       if (done) return controller.close();
       bytes += value.byteLength;
       if (bytes <= maxBytes) return controller.enqueue(value);
@@ -93,6 +96,10 @@ async function drop(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<vo
   } catch {
     // The connection has ended, so there is nothing left to read.
   }
+}
+
+function brokenOff(): AppError {
+  return invalidRequest([{ path: '', message: 'the body broke off' }]);
 }
 
 function tooLarge(maxBytes: number): AppError {

@@ -93,6 +93,8 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
       method,
       headers,
       body: given.raw ?? (given.body === undefined ? undefined : JSON.stringify(given.body)),
+      // Required of a body that is a stream.
+      duplex: 'half',
     });
     const text = await response.text();
     const json = /json/.test(response.headers.get('content-type') ?? '');
