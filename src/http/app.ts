@@ -9,7 +9,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { createClientAddress } from './client-address.ts';
 import { createDocsRoutes } from './docs.ts';
 import { createHealthRoutes, type Health } from './health.ts';
-import type { HttpEnv } from './http-env.ts';
+import type { HttpContext, HttpEnv } from './http-env.ts';
 import type { IdempotencyStore } from './idempotency-store.ts';
 import type { Metrics } from './metrics.ts';
 import { createOpenApi } from './openapi.ts';
@@ -101,10 +101,11 @@ export function createPublicApp(options: PublicAppOptions): Hono {
     app.use(cors({ origin, maxAge: 600, ...CORS_HEADERS }));
   }
   app.use(compress());
-  app.route('/', createDocsRoutes(createOpenApi(options.modules)));
+  const countStranger = (c: HttpContext) => countRequest(edge, c, undefined);
+  app.route('/', createDocsRoutes(createOpenApi(options.modules), countStranger));
   hostRoutes(app, edge, options.modules);
   app.notFound(async (c) => {
-    const failure = await countRequest(edge, c, undefined).then(nothingThere, (error: unknown) => error);
+    const failure = await countStranger(c).then(nothingThere, (error: unknown) => error);
     return respond(c, failureOf(log, c, failure), { shared: false });
   });
   app.onError((error, c) => respond(c, failureOf(log, c, error), { shared: false }));

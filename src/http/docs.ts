@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Hono } from 'hono';
-import type { HttpEnv } from './http-env.ts';
+import type { HttpContext, HttpEnv } from './http-env.ts';
 
 const require = createRequire(import.meta.url);
 const swaggerFolder = dirname(require.resolve('swagger-ui-dist/package.json'));
@@ -51,10 +51,19 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** `/openapi.json`, and `/docs` to read and try it. */
-export function createDocsRoutes(openapi: object): Hono<HttpEnv> {
+/** `/openapi.json`, and `/docs` to read and try it. `admit` counts each request; what it throws is the answer. */
+export function createDocsRoutes(openapi: object, admit: (c: HttpContext) => Promise<void>): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
-  const document = JSON.stringify(openapi);
+  // Bytes, which all answers share: a string would be copied for each that a slow client leaves unread.
+  const document = new TextEncoder().encode(JSON.stringify(openapi));
+  app.use('/openapi.json', async (c, next) => {
+    await admit(c);
+    await next();
+  });
+  app.use('/docs/*', async (c, next) => {
+    await admit(c);
+    await next();
+  });
   app.get('/openapi.json', (c) => {
     c.set('route', '/openapi.json');
     return c.body(document, 200, { 'Content-Type': 'application/json' });

@@ -223,6 +223,15 @@ describe('the documentation', () => {
     expect(Object.keys(((await response.json()) as Document).paths)).toEqual(Object.keys(document.paths));
   });
 
+  it('counts who asks for them, like any other request', async () => {
+    const limited = await startEdge({ routes: {}, handlers: {}, config: { rateLimit: 2 } });
+    const statuses = [];
+    for (const path of ['/openapi.json', '/docs', '/docs/start.js', '/openapi.json']) {
+      statuses.push((await limited.request(path)).status);
+    }
+    expect(statuses).toEqual([200, 200, 429, 429]);
+  });
+
   it('serves a page that loads only what this process serves', async () => {
     const page = await edge.request('/docs');
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self'");
