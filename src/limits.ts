@@ -31,7 +31,7 @@ export const EMBEDDED_BREATH_MS = 5;
 /** Prepared statements kept of the embedded database; the shop has about 150 texts, lists of filters some more. */
 export const EMBEDDED_STATEMENTS = 500;
 
-/** An answer is replayed for this long after it was first given (API.md). */
+/** An answer is replayed for this long after it was first given (docs/api.md). */
 export const IDEMPOTENCY_HOURS = 24;
 export const IDEMPOTENCY_KEY_LENGTH = 255;
 
@@ -54,7 +54,7 @@ export const INBOX_KEEP_DAYS = 60;
 
 /** A saga step in progress holds its lease this long; the sweeper takes over after it. */
 export const SAGA_LEASE_MS = 15_000;
-/** Unknown outcomes are tried forward this long, then the saga compensates (API.md). */
+/** Unknown outcomes are tried forward this long, then the saga compensates (docs/api.md). */
 export const SAGA_FORWARD_MS = 60_000;
 export const SAGA_BACKOFF_MS = 200;
 export const SAGA_BACKOFF_MAX_MS = 10_000;
@@ -87,7 +87,7 @@ export const REPEAT_WAIT_MS = 30_000;
 export const ANSWER_TIMEOUT_MS = CALL_TIMEOUT_MS + 5_000;
 /** A client told to come back because the process is busy finds room again about this soon. */
 export const OVERLOAD_RETRY_SECONDS = 1;
-/** Rate limits count requests in windows of this length (API.md: requests a minute). */
+/** Rate limits count requests in windows of this length (docs/api.md: requests a minute). */
 export const RATE_WINDOW_SECONDS = 60;
 /** Wrong members named in one answer; more would not help whoever mends the request. */
 export const REQUEST_ERRORS = 50;

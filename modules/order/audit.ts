@@ -6,7 +6,7 @@ import type { OrderContext } from './order-context.ts';
 
 const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
-/** The module's checks of RELIABILITY's invariants: money (I2), no standstill (I4), a whole log (I6). */
+/** The module's checks of docs/invariants.md: money (I2), no standstill (I4), a whole log (I6). */
 export function auditOrders(context: OrderContext): AuditCheck[] {
   return [
     () => auditMoney(context),

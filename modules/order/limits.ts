@@ -1,6 +1,6 @@
 /** Every limit of the module, with its reason. Lines and quantities are bounded by product's contract. */
 
-/** How long an unpaid order keeps its stock (API.md). */
+/** How long an unpaid order keeps its stock (docs/api.md). */
 export const UNPAID_WINDOW_MS = 15 * 60_000;
 /**
  * Reservations of unpaid orders outlive the window by this, so that stock never expires under an order that
@@ -12,7 +12,7 @@ export const UNPAID_SWEEP_MS = 10_000;
 /** Orders one sweep cancels; the rest follow at the next. */
 export const UNPAID_SWEEP_BATCH = 100;
 
-/** How long a request waits for its saga unless `Prefer: wait` says otherwise (API.md). */
+/** How long a request waits for its saga unless `Prefer: wait` says otherwise (docs/api.md). */
 export const DEFAULT_WAIT_MS = 5_000;
 export const MAX_WAIT_S = 30;
 /** Between looks at an order that another change holds, so that waiting never becomes hammering. */

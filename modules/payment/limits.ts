@@ -25,7 +25,7 @@ export const SWEEP_CONCURRENCY = 4;
 
 /** Providers' events are a few hundred bytes. */
 export const WEBHOOK_BYTES = 64 * 1024;
-/** How old or how far ahead a webhook's signature may be (API.md). */
+/** How old or how far ahead a webhook's signature may be (docs/api.md). */
 export const SIGNATURE_TOLERANCE_SECONDS = 300;
 /** Providers repeat an event for days at most; after that only the payment's own state refuses a repeat. */
 export const WEBHOOK_EVENT_KEEP_DAYS = 30;

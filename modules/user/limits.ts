@@ -6,7 +6,7 @@ import { KEYS_STALE_MS } from '#platform/limits';
 /** RFC 5321's longest path, less its angle brackets. */
 export const EMAIL_LENGTH = 254;
 export const USERNAME_LENGTH = 64;
-/** API.md. */
+/** docs/api.md. */
 export const PASSWORD_MIN_LENGTH = 8;
 export const PASSWORD_MAX_LENGTH = 128;
 
@@ -20,7 +20,7 @@ export const HASHES_AT_ONCE = Math.min(3, availableParallelism());
 /** Hashes waiting for their turn; past about three seconds of waiting a caller is better served by 503. */
 export const HASH_QUEUE = 150;
 
-/** API.md. */
+/** docs/api.md. */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
 /** A session that is not used for this long is over. */
 export const SESSION_IDLE_DAYS = 30;

@@ -5,7 +5,7 @@ import { createPasswords } from './passwords.ts';
 const passwords = createPasswords({ atOnce: 2, queue: 10 });
 
 describe('a stored password', () => {
-  it('is argon2id in PHC form with the settings of RELIABILITY.md', async () => {
+  it('is argon2id in PHC form with the settings of docs/invariants.md', async () => {
     const stored = await passwords.hash('correct horse');
     expect(stored).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
     expect(formatPasswordHash(parsePasswordHash(stored))).toBe(stored);

@@ -53,7 +53,7 @@ describe('signing in', () => {
     expect(headers.get('cache-control')).toBe('no-store');
   });
 
-  it('makes an access token with the claims of API.md', async () => {
+  it('makes an access token with the claims of docs/api.md', async () => {
     const { id, accessToken } = await session();
     const keys = await shop.request('GET', '/.well-known/jwks.json');
     expect(decodeProtectedHeader(accessToken)).toEqual({

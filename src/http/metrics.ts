@@ -18,7 +18,7 @@ export function createMetrics(): Metrics {
     name: 'http_request_duration_seconds',
     help: 'Time from a request to its answer, by method, path pattern and status.',
     labelNames: ['method', 'route', 'status'] as const,
-    // From a cached read to the longest wait that API.md allows.
+    // From a cached read to the longest wait that docs/api.md allows.
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   });

@@ -97,7 +97,7 @@ const rules: Readonly<Record<string, Rule>> = {
 
 export const ruleNames: readonly string[] = Object.keys(rules);
 
-/** Holds every file against every rule of DESIGN.md's "Who may import whom". */
+/** Holds every file against every rule of who may import whom (CONTRIBUTING.md). */
 export function checkArchitecture(files: FileMap): Violation[] {
   const facts = new Map([...files].map(([path, source]) => [path, readFacts(path, source)]));
   return [...facts.values()].flatMap((file) =>
