@@ -11,7 +11,8 @@ export async function lintOpenApi(document: object): Promise<unknown[]> {
   try {
     await writeFile(join(folder, 'openapi.json'), JSON.stringify(document));
     await writeFile(join(folder, 'ruleset.json'), JSON.stringify({ extends: ['spectral:oas'] }));
-    const spectral = createRequire(import.meta.url).resolve('@stoplight/spectral-cli/dist/index.js');
+    const require = createRequire(import.meta.url);
+    const spectral = require.resolve('@stoplight/spectral-cli/dist/index.js');
     const lint = [
       spectral,
       'lint',
