@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { currentContext } from '../context.ts';
 import type { Transaction } from '../database/database.ts';
 import { jsonRows } from '../database/sql.ts';
+import { formatTraceparent } from '../telemetry/trace-context.ts';
 import type { EventType } from './event.ts';
 
 /** Which modules handle which type of event, from the contracts of all modules, hosted here or not. */
@@ -40,7 +41,7 @@ export function createOutbox(options: {
     async append(tx, type, ...events) {
       if (events.length === 0) return;
       const context = currentContext();
-      const trace = context ? `00-${context.traceId}-${context.spanId}-01` : null;
+      const trace = context ? formatTraceparent(context) : null;
       const entries = events.map((event) => ({
         id: uuidv7(),
         stream: event.stream,

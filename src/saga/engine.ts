@@ -4,7 +4,7 @@ import { backoffMs, sleep } from '../deadline.ts';
 import { AppError, invariant } from '../errors.ts';
 import { SAGA_BACKOFF_MAX_MS, SAGA_BACKOFF_MS, SAGA_LEASE_MS, SAGA_SWEEP_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import { formatTraceparent, newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
 import { createJournal, type HeldSaga } from './journal.ts';
 import { ABANDONED, type SagaDefinition, type SagaOutcome, type SagaReason, type Sagas } from './saga.ts';
 
@@ -196,7 +196,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
   const sagas: Sagas = {
     async start(tx, definition, saga) {
       const context = currentContext();
-      const trace = context ? `00-${context.traceId}-${context.spanId}-01` : null;
+      const trace = context ? formatTraceparent(context) : null;
       const held = await journal.insert(tx, { ...saga, name: definition.name, trace });
       if (!held) {
         throw new AppError('conflict', 'saga_open', `another change of ${saga.subject} is still under way`);

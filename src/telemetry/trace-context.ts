@@ -15,6 +15,11 @@ export function parseTraceparent(header: string | null | undefined): TraceContex
   return { traceId: match[1], spanId: match[2] };
 }
 
+/** The `traceparent` header that hands these ids on; sampling is decided elsewhere, so the flag is always set. */
+export function formatTraceparent({ traceId, spanId }: TraceContext): string {
+  return `00-${traceId}-${spanId}-01`;
+}
+
 export function newTrace(): TraceContext {
   return { traceId: randomBytes(16).toString('hex'), spanId: newSpanId() };
 }
