@@ -1,10 +1,9 @@
 import type { AuditCheck, Finding } from '#platform/audit';
+import { BEFORE_ALL_IDS } from '#platform/database/sql';
 import { moneyFault } from './audit-money.ts';
 import { readSettledOrders, readStreams, readStuckOrders, readUnloggedOrders } from './audit-store.ts';
 import { BATCH, SAGA_GRACE_MS, UNPAID_GRACE_MS, UNPAID_WINDOW_MS } from './limits.ts';
 import type { OrderContext } from './order-context.ts';
-
-const BEFORE_ALL = '00000000-0000-0000-0000-000000000000';
 
 /** The module's checks of docs/invariants.md: money (I2), no standstill (I4), a whole log (I6). */
 export function auditOrders(context: OrderContext): AuditCheck[] {
@@ -21,7 +20,7 @@ export function auditOrders(context: OrderContext): AuditCheck[] {
  * audit on a living shop looks again.
  */
 async function* auditMoney({ database, needs }: OrderContext): AsyncIterable<Finding> {
-  let after = BEFORE_ALL;
+  let after = BEFORE_ALL_IDS;
   for (;;) {
     const orders = await readSettledOrders(database, after, BATCH);
     const last = orders.at(-1);
@@ -46,7 +45,7 @@ async function* auditProgress({ database }: OrderContext): AsyncIterable<Finding
 }
 
 async function* auditLog({ database }: OrderContext): AsyncIterable<Finding> {
-  let after = BEFORE_ALL;
+  let after = BEFORE_ALL_IDS;
   for (;;) {
     const streams = await readStreams(database, after, BATCH);
     const end = streams.at(-1);

@@ -1,11 +1,9 @@
 import type { AuditCheck, Finding } from '#platform/audit';
+import { BEFORE_ALL_IDS } from '#platform/database/sql';
 import { type AuditedPayment, auditedAfter, auditedOf } from './audit-store.ts';
 import type { PaymentContext } from './context.ts';
 import { AUDIT_PAGE } from './limits.ts';
 import { ask, type LedgerEntry } from './provider.ts';
-
-/** Below every UUID, and the text below every key. */
-const FIRST_ID = '00000000-0000-0000-0000-000000000000';
 
 /**
  * I2 within payments and against the provider's books, both ways. The side that claims something is read before
@@ -20,7 +18,7 @@ export function auditPayments(context: PaymentContext): AuditCheck {
 }
 
 async function* auditOwnRows({ database, provider }: PaymentContext): AsyncIterable<Finding> {
-  let after = FIRST_ID;
+  let after = BEFORE_ALL_IDS;
   for (;;) {
     const page = await auditedAfter(database, after, AUDIT_PAGE);
     const last = page.at(-1);

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Queryable } from '#platform/database/database';
-import { isoTime } from '#platform/database/sql';
+import { BEFORE_ALL_IDS, isoTime } from '#platform/database/sql';
 
 export interface StockFigures {
   readonly variantId: string;
@@ -23,7 +23,7 @@ export async function stockFigures(
   return await queryable.rows<StockFigures>(sql`
     with batch as (
       select s.* from products.stock s
-      where s.variant_id > ${after ?? '00000000-0000-0000-0000-000000000000'}::uuid
+      where s.variant_id > ${after ?? BEFORE_ALL_IDS}::uuid
       order by s.variant_id
       limit ${limit}::int
     ), moved as (
@@ -64,7 +64,7 @@ export async function overdueReservations(
     from products.reservation
     where state = 'open' and not pinned
       and expires_at < now() - ${graceSeconds}::int * interval '1 second'
-      and order_id > ${after ?? '00000000-0000-0000-0000-000000000000'}::uuid
+      and order_id > ${after ?? BEFORE_ALL_IDS}::uuid
     order by order_id
     limit ${limit}::int`);
 }

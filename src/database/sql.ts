@@ -17,3 +17,6 @@ export function jsonRows(values: readonly object[]): SQL {
 export function textArray(values: readonly string[]): SQL {
   return sql`array(select jsonb_array_elements_text(${JSON.stringify(values)}::text::jsonb))`;
 }
+
+/** Sorts before every id: where a walk through a table in the order of its ids begins. */
+export const BEFORE_ALL_IDS = '00000000-0000-0000-0000-000000000000';

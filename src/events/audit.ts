@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { Finding } from '../audit.ts';
 import type { Database } from '../database/database.ts';
-import { textArray } from '../database/sql.ts';
+import { BEFORE_ALL_IDS, textArray } from '../database/sql.ts';
 import type { Subscribers } from './outbox.ts';
 
 /** Events read at once; bounds the audit's memory. */
@@ -59,7 +59,7 @@ async function* auditDone(
   inboxes: ReadonlyMap<string, Database>,
 ): AsyncIterable<Finding> {
   const schema = sql.identifier(database.schema);
-  let after = '00000000-0000-0000-0000-000000000000';
+  let after: string = BEFORE_ALL_IDS;
   for (;;) {
     const page = await database.rows<{ id: string; consumer: string }>(sql`
       select d.event_id as id, d.consumer from ${schema}.delivery d
