@@ -2,8 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate, migrationSets } from '#platform/database/migrate';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { MAIL_KEEP_DAYS } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import { claimDueMail, deleteOldMail, endMail, freeLeases, insertMail, postponeMail } from './store.ts';
@@ -15,9 +14,7 @@ let engine: Engine;
 let database: Database;
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'notifications', migrationSets('notification'));
-  database = engine.database('notifications');
+  ({ engine, database } = await openModuleDatabase('notification', 'notifications'));
 });
 afterAll(async () => {
   await engine.close();

@@ -4,8 +4,7 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate } from '#platform/database/migrate';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { chargeOrder } from './charge-order.ts';
 import type { PaymentContext } from './context.ts';
 import { receiveWebhook } from './receive-webhook.ts';
@@ -21,9 +20,7 @@ let context: PaymentContext;
 const secret = async () => 'whsec_test';
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'payments', ['platform', 'payment']);
-  database = engine.database('payments');
+  ({ engine, database } = await openModuleDatabase('payment', 'payments'));
   context = createTestContext(database);
 });
 afterAll(() => engine.close());

@@ -3,10 +3,9 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate } from '#platform/database/migrate';
 import { isAppError } from '#platform/errors';
 import type { IdempotencyClaim } from '#platform/http/idempotency';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { chargeOrder } from './charge-order.ts';
 import type { PaymentContext } from './context.ts';
 import { refundPayment } from './refund-payment.ts';
@@ -20,9 +19,7 @@ let database: Database;
 let context: PaymentContext;
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'payments', ['platform', 'payment']);
-  database = engine.database('payments');
+  ({ engine, database } = await openModuleDatabase('payment', 'payments'));
   context = createTestContext(database);
 });
 afterAll(() => engine.close());

@@ -2,8 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate } from '#platform/database/migrate';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { chargeOrder } from './charge-order.ts';
 import type { PaymentContext } from './context.ts';
 import { claimWebhooks } from './sandbox/ledger-store.ts';
@@ -16,9 +15,7 @@ let database: Database;
 let context: PaymentContext;
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'payments', ['platform', 'payment']);
-  database = engine.database('payments');
+  ({ engine, database } = await openModuleDatabase('payment', 'payments'));
   context = createTestContext(database);
 });
 afterAll(() => engine.close());

@@ -4,8 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Finding } from '#platform/audit';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate, migrationSets } from '#platform/database/migrate';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { auditStock } from './audit.ts';
 import { reserveStock } from './reserve-stock.ts';
 import { deliverPaid, shelve } from './testing-catalogue.ts';
@@ -18,9 +17,7 @@ let open: string;
 
 /** A shop with an open reservation and a sale. */
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'products', migrationSets('product'));
-  database = engine.database('products');
+  ({ engine, database } = await openModuleDatabase('product', 'products'));
   await shelve(database, { mug: 10, cup: 10 });
   open = uuidv7();
   const sold = uuidv7();

@@ -2,8 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate, migrationSets } from '#platform/database/migrate';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import {
   findProducts,
   type Position,
@@ -18,9 +17,7 @@ let engine: Engine;
 let database: Database;
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'products', migrationSets('product'));
-  database = engine.database('products');
+  ({ engine, database } = await openModuleDatabase('product', 'products'));
   await fill();
 }, 120_000);
 

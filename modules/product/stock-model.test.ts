@@ -5,9 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Finding } from '#platform/audit';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { migrate, migrationSets } from '#platform/database/migrate';
 import { isAppError } from '#platform/errors';
-import { openInMemory } from '#platform/testing/database';
+import { openModuleDatabase } from '#platform/testing/database';
 import { adjustStock } from './adjust-stock.ts';
 import { auditStock } from './audit.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
@@ -21,9 +20,7 @@ let engine: Engine;
 let database: Database;
 
 beforeAll(async () => {
-  engine = await openInMemory();
-  await migrate(engine, 'products', migrationSets('product'));
-  database = engine.database('products');
+  ({ engine, database } = await openModuleDatabase('product', 'products'));
 });
 
 afterAll(() => engine.close());

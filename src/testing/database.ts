@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Database } from '../database/database.ts';
 import { openEmbedded } from '../database/embedded.ts';
 import type { Engine } from '../database/engine.ts';
-import { migrate } from '../database/migrate.ts';
+import { migrate, migrationSets } from '../database/migrate.ts';
 import { version } from '../version.ts';
 
 /**
@@ -24,9 +24,21 @@ export async function openInMemory(): Promise<Engine> {
   return engine;
 }
 
-/** A database in memory with the platform's tables in the schema `test`, and no module. */
+/** A database in memory with one module's schema, migrated, and nothing running on it. Close the engine when done. */
+export async function openModuleDatabase(
+  module: string,
+  schema: string,
+): Promise<{ engine: Engine; database: Database }> {
+  return await openMigrated(schema, migrationSets(module));
+}
+
+/** The same with the platform's tables in the schema `test`, and no module. */
 export async function openPlatformDatabase(): Promise<{ engine: Engine; database: Database }> {
+  return await openMigrated('test', ['platform']);
+}
+
+async function openMigrated(schema: string, sets: readonly string[]) {
   const engine = await openInMemory();
-  await migrate(engine, 'test', ['platform']);
-  return { engine, database: engine.database('test') };
+  await migrate(engine, schema, sets);
+  return { engine, database: engine.database(schema) };
 }
