@@ -111,13 +111,13 @@ test('a password of digits in a file keeps its leading zero', () => {
 test('all faults are listed at once, each with its source', () => {
   expect(
     problemsOf({
-      env: { PORT: 'http', APP_NONSENSE: '1', ADMIN_EMAIL: 'a@example.com', DATABASE_URL: 'postgres://x' },
+      env: { PORT: 'http', APP_NONSENSE: '1', ADMIN_EMAIL: 'a@example.com', PEERS: 'x' },
       flags: { LOG_LEVEL: 'loud' },
       yaml: 'http:\n  prot: 80\nshop: 1\nops: 7\n',
     }),
   ).toEqual([
     'APP_NONSENSE is not a setting; docs/settings.md lists them',
-    'DATABASE_URL is set, but this version does not have it yet: unset it',
+    'PEERS is set, but this version does not have it yet: unset it',
     `http.prot (${file} line 2) is not a setting; docs/settings.md lists them`,
     `shop (${file} line 3) is not a setting; docs/settings.md lists them`,
     `ops (${file} line 4): expected a group of settings`,
@@ -142,28 +142,43 @@ test.each([
   ['MAIL_FROM', 'a@example.com\nBcc: b@example.com'],
   ['PAYMENT_WEBHOOK_SECRET', 'short'],
   ['RUN_ENV', '../production'],
+  ['DATABASE_URL', 'mysql://localhost/shop'],
+  ['DATABASE_URL', 'postgres://localhost'],
+  ['DATABASE_POOL_MAX', '4'],
+  ['DATABASE_POOLER', 'session'],
+  ['REDIS_URL', 'localhost:6379'],
+  ['WORKERS', '0'],
 ])('%s refuses %j', (name, value) => {
   const problems = problemsOf({ env: { [name]: value } });
   expect(problems).toHaveLength(1);
   expect(problems[0]).toMatch(`${name}: expected`);
 });
 
-test.each([
-  'DATABASE_URL',
-  'ORDER_DATABASE_URL',
-  'REDIS_URL',
-  'MODULES',
-  'PEERS',
-  'SERVICE_SECRET',
-  'TLS_CERT',
-  'TLS_KEY',
-  'DATABASE_POOL_MAX',
-  'DATABASE_POOLER',
-])('%s, which this version lacks, is refused and not ignored', (name) => {
-  expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
-    `${name} is set, but this version does not have it yet: unset it`,
-  ]);
+test('a module without any Postgres, beside modules on Postgres, is a fault', () => {
+  const url = 'postgres://shop:secret@localhost/shop';
+  const [problem] = problemsOf({ env: { ORDER_DATABASE_URL: url } });
+  expect(problem).toMatch(/^USER_DATABASE_URL, .*: set each of them, or DATABASE_URL/);
+  expect(problem).not.toContain('ORDER_DATABASE_URL');
+  expect(load({ env: { ORDER_DATABASE_URL: url, DATABASE_URL: url } }).database).toEqual({
+    url,
+    moduleUrls: { order: url },
+    poolMax: 20,
+    pooler: 'none',
+  });
 });
+
+test('several processes on the embedded database are refused', () => {
+  expect(problemsOf({ env: { WORKERS: '2' } })[0]).toMatch('set DATABASE_URL for more');
+});
+
+test.each(['MODULES', 'PEERS', 'SERVICE_SECRET', 'TLS_CERT', 'TLS_KEY'])(
+  '%s, which this version lacks, is refused and not ignored',
+  (name) => {
+    expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
+      `${name} is set, but this version does not have it yet: unset it`,
+    ]);
+  },
+);
 
 test('an empty variable counts as not set, but an empty MODULES asks for a gateway', () => {
   expect(load({ env: { PORT: '', DATABASE_URL: '' } }).port).toBe(8080);

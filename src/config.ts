@@ -16,6 +16,12 @@ export interface Config {
   readonly runEnv: string;
   /** Absolute. */
   readonly dataDir: string;
+  /** Undefined: the embedded database in `dataDir`. */
+  readonly database: DatabaseConfig | undefined;
+  /** Undefined: nothing is shared with other processes but the database. */
+  readonly redisUrl: string | undefined;
+  /** Processes that share the ports. */
+  readonly workers: number;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
@@ -35,6 +41,17 @@ export interface Config {
   readonly mail: { readonly smtpUrl: string | undefined; readonly from: string };
   /** Checks the provider's webhooks; undefined takes one made for this installation. */
   readonly paymentWebhookSecret: string | undefined;
+}
+
+/** Where the modules' schemas are on Postgres. */
+export interface DatabaseConfig {
+  /** Undefined when every module has a URL of its own. */
+  readonly url: string | undefined;
+  /** By module: its own database and login. */
+  readonly moduleUrls: Readonly<Record<string, string>>;
+  /** Connections of the whole process. */
+  readonly poolMax: number;
+  readonly pooler: 'none' | 'transaction';
 }
 
 /** The configuration is wrong; `problems` holds every fault found, one sentence each, free of secrets. */
@@ -82,8 +99,30 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   if ((values.ADMIN_EMAIL === undefined) !== (values.ADMIN_PASSWORD === undefined)) {
     problems.push('ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither');
   }
+  const missing = moduleUrlSettings.filter((variable) => values[variable] === undefined);
+  if (values.DATABASE_URL === undefined && missing.length > 0 && missing.length < moduleUrlSettings.length) {
+    problems.push(`${missing.join(', ')}: set each of them, or DATABASE_URL for the modules without one`);
+  }
   if (problems.length > 0) throw new ConfigError(problems);
-  return deepFreeze(arrange(values as SettingValues));
+  const config = arrange(values as SettingValues);
+  if (config.workers > 1 && config.database === undefined) {
+    throw new ConfigError(['WORKERS: the embedded database serves one process; set DATABASE_URL for more']);
+  }
+  return deepFreeze(config);
+}
+
+const moduleUrlSettings = settingNames.filter((variable) => variable.endsWith('_DATABASE_URL'));
+
+function arrangeDatabase(values: SettingValues): DatabaseConfig | undefined {
+  const moduleUrls = Object.fromEntries(
+    moduleUrlSettings.flatMap((variable) => {
+      const module = variable.replace('_DATABASE_URL', '').toLowerCase();
+      return values[variable] === undefined ? [] : [[module, values[variable] as string]];
+    }),
+  );
+  const { DATABASE_URL: url, DATABASE_POOL_MAX: poolMax, DATABASE_POOLER: pooler } = values;
+  if (url === undefined && Object.keys(moduleUrls).length === 0) return undefined;
+  return { url, moduleUrls, poolMax, pooler };
 }
 
 function fromFlags(flags: Readonly<Partial<Record<SettingName, string>>>): Map<SettingName, Given> {
@@ -144,6 +183,9 @@ function arrange(values: SettingValues): Config {
   return {
     runEnv: values.RUN_ENV,
     dataDir: resolve(values.DATA_DIR),
+    database: arrangeDatabase(values),
+    redisUrl: values.REDIS_URL,
+    workers: values.WORKERS,
     host: values.HOST,
     port: values.PORT,
     opsHost: values.OPS_HOST,

@@ -46,6 +46,23 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
 }
 
+/** A URL whose path names one database. */
+const databaseUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && /^\/[^/]+$/.test(url.pathname);
+});
+
+function moduleDatabase(module: string) {
+  return {
+    path: `database.${module}Url`,
+    description: `Postgres of the ${module} module alone, with a login of its own.`,
+    expects: 'a postgres:// URL with a database',
+    schema: databaseUrl,
+    otherwise: 'DATABASE_URL',
+    secret: true,
+  } as const satisfies Setting;
+}
+
 // Kept with each entry's own type, from which `SettingValues` follows.
 const settings = {
   PORT: {
@@ -76,6 +93,45 @@ const settings = {
     schema: host,
     default: '127.0.0.1',
   },
+  DATABASE_URL: {
+    path: 'database.url',
+    description: 'Postgres (15 or later) that holds every module without a URL of its own.',
+    expects: 'a postgres:// URL with a database',
+    schema: databaseUrl,
+    otherwise: 'the embedded database in DATA_DIR',
+    secret: true,
+  },
+  USER_DATABASE_URL: moduleDatabase('user'),
+  PRODUCT_DATABASE_URL: moduleDatabase('product'),
+  ORDER_DATABASE_URL: moduleDatabase('order'),
+  PAYMENT_DATABASE_URL: moduleDatabase('payment'),
+  NOTIFICATION_DATABASE_URL: moduleDatabase('notification'),
+  DATABASE_POOL_MAX: {
+    path: 'database.poolMax',
+    description: 'Connections of one process to Postgres at most, shared out among its modules.',
+    expects: 'a whole number from 5 to 1000',
+    schema: z
+      .string()
+      .regex(/^\d{1,4}$/)
+      .transform(Number)
+      .pipe(z.int().min(5).max(1_000)),
+    default: '20',
+  },
+  DATABASE_POOLER: {
+    path: 'database.pooler',
+    description: 'Whether PgBouncer stands before Postgres: in `transaction` mode nothing is prepared.',
+    expects: '`none` or `transaction`',
+    schema: z.enum(['none', 'transaction']) as z.ZodType<'none' | 'transaction', string>,
+    default: 'none',
+  },
+  REDIS_URL: {
+    path: 'redis.url',
+    description: 'Redis: carries events and jobs between processes, and counts shared limits.',
+    expects: 'a redis:// or rediss:// URL',
+    schema: z.url({ protocol: /^rediss?$/ }),
+    otherwise: 'none: everything stays inside the process',
+    secret: true,
+  },
   DATA_DIR: {
     path: 'database.dataDir',
     description: "Folder of the embedded database and of the shop's other files.",
@@ -98,6 +154,17 @@ const settings = {
       (roles) => new Set(roles).size === roles.length,
     ),
     default: 'http,worker',
+  },
+  WORKERS: {
+    path: 'process.workers',
+    description: 'Processes that share the ports, one for each core; more than one needs DATABASE_URL.',
+    expects: 'a whole number from 1 to 64',
+    schema: z
+      .string()
+      .regex(/^\d{1,2}$/)
+      .transform(Number)
+      .pipe(z.int().min(1).max(64)),
+    default: '1',
   },
   ADMIN_EMAIL: {
     path: 'admin.email',
@@ -216,18 +283,11 @@ export function nestedVariableOf(path: string): string {
   return `APP_${segments.join('__')}`;
 }
 
-const modules = ['USER', 'PRODUCT', 'ORDER', 'PAYMENT', 'NOTIFICATION'];
-
 /**
- * Settings of the API's description that this version does not have. Ignoring one would start a shop on another
- * database, or unprotected, so the start is refused instead.
+ * Settings of the API's description that this version does not have. Ignoring one would start a shop with other
+ * modules, or unprotected, so the start is refused instead.
  */
 export const absentSettings: readonly string[] = [
-  'DATABASE_URL',
-  ...modules.map((module) => `${module}_DATABASE_URL`),
-  'DATABASE_POOL_MAX',
-  'DATABASE_POOLER',
-  'REDIS_URL',
   'MODULES',
   'PEERS',
   'SERVICE_SECRET',
