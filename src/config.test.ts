@@ -79,7 +79,14 @@ test('every setting can be given by a nested variable, and by a file', () => {
     SMTP_URL: 'smtp://mail.example.com:25',
     MAIL_FROM: 'Shop <shop@example.com>',
     PAYMENT_WEBHOOK_SECRET: 'x'.repeat(32),
+    DATABASE_POOL_MAX: '40',
+    DATABASE_POOLER: 'transaction',
+    REDIS_URL: 'redis://localhost',
+    WORKERS: '2',
   };
+  for (const name of settingNames.filter((each) => each.endsWith('DATABASE_URL'))) {
+    samples[name] = `postgres://localhost/${name.toLowerCase()}`;
+  }
   const env: Record<string, string> = {};
   const yaml = parseDocument('{}');
   for (const name of settingNames) {
@@ -92,6 +99,9 @@ test('every setting can be given by a nested variable, and by a file', () => {
   expect(fromEnvironment).toEqual(load({ yaml: String(yaml) }));
   expect(fromEnvironment).toMatchObject({
     host: 'other',
+    workers: 2,
+    redisUrl: 'redis://localhost',
+    database: { moduleUrls: { order: 'postgres://localhost/order_database_url' } },
     trustedProxies: ['10.0.0.0/8', '::1'],
     admin: { email: 'a@example.com', password: '0123456789' },
     mail: { smtpUrl: 'smtp://mail.example.com:25', from: 'Shop <shop@example.com>' },
