@@ -1,26 +1,10 @@
-import { Mutex, type PGlite, protocol, types } from '@electric-sql/pglite';
-import { invariant } from '../errors.ts';
+import { Mutex, type PGlite, protocol } from '@electric-sql/pglite';
 import { EMBEDDED_STATEMENTS } from '../limits.ts';
-
-/** The shape of a result that drizzle's PGlite driver reads. */
-export interface StatementResult<Row> {
-  readonly rows: Row[];
-  readonly affectedRows: number;
-}
-
-export interface StatementOptions {
-  /** `array` gives each row as a list of values in the order of the columns. */
-  readonly rowMode?: 'array' | 'object';
-}
+import { parsers, type RunStatement, type StatementOptions, toText } from './statement.ts';
 
 /** The embedded database's only session. Whoever uses it holds its turn: see `exclusively`. */
 export interface EmbeddedSession {
-  /** Runs one statement. Rejects with Postgres's error, whose `code` is the SQLSTATE. */
-  query<Row>(
-    text: string,
-    params?: readonly unknown[],
-    options?: StatementOptions,
-  ): Promise<StatementResult<Row>>;
+  readonly query: RunStatement;
   /** Runs `work` while nobody else uses the session; turns come in the order of asking. */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -36,24 +20,6 @@ interface RowDescription {
 
 interface DataRow {
   readonly fields: readonly (string | null)[];
-}
-
-/** The forms that `Queryable.rows` promises; every other type stays text, as Postgres writes it. */
-const parsers: Readonly<Record<number, (text: string) => unknown>> = {
-  [types.BOOL]: (text) => text === 't',
-  [types.INT2]: Number,
-  [types.INT4]: Number,
-  [types.INT8]: parseBigint,
-  [types.FLOAT4]: Number,
-  [types.FLOAT8]: Number,
-  [types.JSON]: JSON.parse,
-  [types.JSONB]: JSON.parse,
-};
-
-function parseBigint(text: string): number {
-  const value = Number(text);
-  invariant(Number.isSafeInteger(value), `bigint ${text} is within 2^53 - 1`);
-  return value;
 }
 
 const asText = (text: string) => text;
@@ -134,13 +100,4 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
     },
     exclusively: (work) => turns.runExclusive(work),
   };
-}
-
-/** A parameter in Postgres's text form; the statement's own types tell the server how to read it. */
-function toText(value: unknown): string | null {
-  if (value === null || value === undefined) return null;
-  if (typeof value === 'string') return value;
-  if (value instanceof Date) return value.toISOString();
-  if (typeof value === 'object') return JSON.stringify(value);
-  return String(value);
 }

@@ -2,9 +2,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
-import type { SQL } from 'drizzle-orm';
-import { PgDialect } from 'drizzle-orm/pg-core';
-import { drizzle } from 'drizzle-orm/pglite';
 import { AppError } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
 import { createBreath } from './breath.ts';
@@ -13,8 +10,7 @@ import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import { createEmbeddedSession, type EmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { insideTransaction, refuseInsideTransaction } from './scope.ts';
-
-const dialect = new PgDialect();
+import { openDrizzle, runRows } from './statement.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -108,7 +104,7 @@ function createEngine(client: PGlite, release: () => void): Engine {
       },
       rows(statement) {
         refuseInsideTransaction('query on the outer handle');
-        return inTurn(() => runRows(session, statement));
+        return inTurn(() => runRows(session.query, statement));
       },
       async transaction(work) {
         refuseInsideTransaction('transaction');
@@ -131,7 +127,7 @@ function createEngine(client: PGlite, release: () => void): Engine {
             exec: async (script) => {
               await client.exec(script);
             },
-            rows: (statement) => runRows(session, statement),
+            rows: (statement) => runRows(session.query, statement),
           }),
         ),
       );
@@ -154,19 +150,9 @@ function openTransaction(session: EmbeddedSession, hooks: (() => void)[]): Trans
       db ??= openDrizzle(session.query);
       return db;
     },
-    rows: (statement) => runRows(session, statement),
+    rows: (statement) => runRows(session.query, statement),
     onCommit(hook) {
       hooks.push(hook);
     },
   };
-}
-
-/** Drizzle needs no more of a PGlite than this one method. */
-function openDrizzle(query: EmbeddedSession['query']): Drizzle {
-  return drizzle({ query } as unknown as PGlite) as unknown as Drizzle;
-}
-
-async function runRows<Row extends object>(session: EmbeddedSession, statement: SQL): Promise<Row[]> {
-  const { sql, params } = dialect.sqlToQuery(statement);
-  return (await session.query<Row>(sql, params)).rows;
 }
