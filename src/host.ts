@@ -18,6 +18,8 @@ import { createScheduler } from './jobs/scheduler.ts';
 import type { Part } from './lifecycle.ts';
 import { CLEAN_UP_EVERY_MS } from './limits.ts';
 import type { AnyModule, ModuleContext, ModuleParts } from './module.ts';
+import type { Broadcast } from './redis/broadcast.ts';
+import type { Limiters } from './redis/limiters.ts';
 import type { Contract } from './rpc/contract.ts';
 import { createLocalApi } from './rpc/local.ts';
 import { createSagaEngine } from './saga/engine.ts';
@@ -48,6 +50,8 @@ export interface HostOptions {
   readonly transport: Transport;
   /** The API of a module, hosted here or not. */
   readonly apiOf: (module: string) => unknown;
+  readonly broadcast: Broadcast;
+  readonly limiters: Limiters;
   readonly callPublicApi: ModuleContext['callPublicApi'];
 }
 
@@ -86,6 +90,8 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     cursors: createCursors(await readSecret(database, 'cursor')),
     needs: needs as ModuleContext['needs'],
     newId: uuidv7,
+    broadcast: options.broadcast,
+    limiters: options.limiters,
     callPublicApi: options.callPublicApi,
     secret: (secret: string) => readSecret(database, secret),
   });

@@ -101,3 +101,21 @@ export const KEYS_REFRESH_MS = 5_000;
 export const KEEP_ALIVE_MS = 65_000;
 /** A health check that takes longer counts as failed. */
 export const HEALTH_TIMEOUT_MS = 2_000;
+
+/**
+ * A stopped Redis accepts connections and never answers. A request notices that once at most, and must still end
+ * well within two seconds; a healthy Redis answers in a few milliseconds even on a busy machine.
+ */
+export const REDIS_TIMEOUT_MS = 500;
+/** Redis is asked this often whether it is there, so its return is seen about this soon. */
+export const REDIS_PING_MS = 500;
+/** Tries to connect go on for ever at this distance at most; with the ping, a return shows within two seconds. */
+export const REDIS_RETRY_MAX_MS = 1_000;
+/** Of one try to connect; a host that is gone answers nothing at all. */
+export const REDIS_CONNECT_TIMEOUT_MS = 2_000;
+/** A socket that was written to and says nothing for this long is replaced: its other end may be gone for good. */
+export const REDIS_SILENCE_MS = 5_000;
+/** Idle sockets are probed after this long, before routers forget them. */
+export const REDIS_KEEP_ALIVE_MS = 10_000;
+/** A broadcast is a hint with a few ids in it; whatever is larger is not ours. */
+export const BROADCAST_BYTES = 65_536;

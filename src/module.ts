@@ -7,6 +7,8 @@ import type { Cursors } from './http/cursor.ts';
 import type { Idempotency } from './http/idempotency.ts';
 import type { Handlers, Routes } from './http/route.ts';
 import type { JobHandler, Jobs, Schedule } from './jobs/jobs.ts';
+import type { Broadcast } from './redis/broadcast.ts';
+import type { Limiters } from './redis/limiters.ts';
 import type { Api, Contract, Implementation } from './rpc/contract.ts';
 import type { SagaDefinition, Sagas } from './saga/saga.ts';
 import type { Logger } from './telemetry/log.ts';
@@ -27,6 +29,9 @@ export interface ModuleContext<N extends Needs = Needs> {
   readonly idempotency: Idempotency;
   readonly cursors: Cursors;
   readonly needs: Apis<N>;
+  /** Hints to the same module in other processes. */
+  readonly broadcast: Broadcast;
+  readonly limiters: Limiters;
   /** A new UUIDv7. */
   newId(): string;
   /**

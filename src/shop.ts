@@ -22,6 +22,10 @@ import { type Listener, listen } from './http/server.ts';
 import { createLifecycle, type Part } from './lifecycle.ts';
 import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
+import { createBroadcast } from './redis/broadcast.ts';
+import { createLimiters } from './redis/limiters.ts';
+import { createRedis, type Redis } from './redis/redis.ts';
+import { shopIdOf } from './redis/shop-id.ts';
 import type { Api, Contract } from './rpc/contract.ts';
 import type { Logger } from './telemetry/log.ts';
 import { sortByNeeds, subscribersOf } from './topology.ts';
@@ -84,15 +88,18 @@ export interface Shop {
  */
 export async function openShop(options: ShopOptions): Promise<Shop> {
   const engine = options.engine ?? (await openEmbedded({ folder: options.config.dataDir }));
+  const { redisUrl } = options.config;
+  const redis = redisUrl === undefined ? undefined : createRedis(redisUrl, options.log);
   try {
-    return await assemble(engine, options);
+    return await assemble(engine, redis, options);
   } catch (error) {
+    redis?.close();
     await engine.close();
     throw error;
   }
 }
 
-async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
+async function assemble(engine: Engine, redis: Redis | undefined, options: ShopOptions): Promise<Shop> {
   const { config, log } = options;
   const elsewhere = options.elsewhere ?? {};
   const migrated: string[] = [];
@@ -102,6 +109,9 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
     else await refusePending(engine, schema, migrationSets(contract.module));
   }
 
+  const shopId = shopIdOf(config);
+  const broadcast = createBroadcast(redis, shopId, log);
+  const limiters = createLimiters(redis, shopId);
   const hosted = new Map<string, HostedModule>();
   const apiOf = (module: string): unknown => {
     const api = hosted.get(module)?.api ?? elsewhere[module];
@@ -120,6 +130,8 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
         await target.consume(event);
       },
       apiOf,
+      broadcast,
+      limiters,
       callPublicApi: async (path, init) => await publicApp.request(path, init),
     });
     // The folder's lock proves that whoever held leases in it is gone.
@@ -132,6 +144,10 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
     version,
     modules: Object.fromEntries(modules.map((module) => [module.name, 'local' as const])),
     database: engine.kind,
+    get redis() {
+      if (redis === undefined) return 'not used';
+      return redis.available ? 'up' : 'down';
+    },
     async problems() {
       if (!lifecycle.ready) return ['process'];
       // The name only: what the database says is for the log, not for whoever asks on the public port.
@@ -155,6 +171,7 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
       idempotency,
     })),
     fetchKeys: () => options.fetchKeys(apiOf),
+    limiters,
     health,
     metrics,
   });
@@ -178,6 +195,7 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
   const lifecycle = createLifecycle(
     [
       { name: 'database', stop: () => engine.close() },
+      { name: 'redis', stop: () => redis?.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
       port('opsUrl', opsApp, config.opsHost, config.opsPort),
@@ -207,8 +225,9 @@ async function assemble(engine: Engine, options: ShopOptions): Promise<Shop> {
       };
     },
     async stop() {
-      if (started) await lifecycle.stop();
-      else await engine.close();
+      if (started) return await lifecycle.stop();
+      redis?.close();
+      await engine.close();
     },
     api: <C extends Contract>(contract: C) => apiOf(contract.module) as Api<C>,
     async *audit() {

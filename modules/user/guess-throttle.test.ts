@@ -1,12 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isAppError } from '#platform/errors';
-import { createGuessThrottle, type Guess, waitAfter } from './guess-throttle.ts';
+import { createLimiters } from '#platform/redis/limiters';
+import { createGuessThrottle, type Guess, type GuessThrottle, waitAfter } from './guess-throttle.ts';
 import { FREE_GUESSES, FREE_STRANGERS_GUESSES } from './limits.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 
 const never = async () => false;
 const wrong = async () => undefined;
+
+function newThrottle(): GuessThrottle {
+  return createGuessThrottle(createLimiters(undefined, 'test'));
+}
 
 function guess(changes: Partial<Guess<string>>): Guess<string> {
   return { account: 'anna@example.com', client: '192.0.2.1', isFamiliar: never, check: wrong, ...changes };
@@ -48,14 +53,14 @@ describe('the wait', () => {
 
 describe('a guesser from one address', () => {
   it('has little over a hundred tries a day on one account', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     const checked = await guessFor(DAY_SECONDS, () => throttle(guess({})));
     expect(checked).toBeGreaterThan(FREE_GUESSES);
     expect(checked).toBeLessThan(120);
   });
 
   it('gains nothing by a thousand guesses at once', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     const check = vi.fn(wrong);
     const results = await Promise.allSettled(Array.from({ length: 1000 }, () => throttle(guess({ check }))));
     expect(check).toHaveBeenCalledTimes(FREE_GUESSES);
@@ -63,13 +68,13 @@ describe('a guesser from one address', () => {
   });
 
   it('does not keep the owner out elsewhere', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     await guessFor(3600, () => throttle(guess({})));
     expect(await throttle(guess({ client: '198.51.100.7', check: async () => 'in' }))).toBe('in');
   });
 
   it('keeps the owner at the same address waiting for a bounded time only', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     await guessFor(3600, () => throttle(guess({})));
     await throttle(guess({}));
     const refused = await throttle(guess({ check: async () => 'in' })).catch((error: unknown) => error);
@@ -79,26 +84,26 @@ describe('a guesser from one address', () => {
   });
 
   it('slows down nobody else', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     await guessFor(3600, () => throttle(guess({})));
     expect(await throttle(guess({ account: 'ben@example.com', check: async () => 'in' }))).toBe('in');
   });
 });
 
 describe('guessers from many addresses', () => {
-  async function attack(throttle: ReturnType<typeof createGuessThrottle>, seconds: number): Promise<number> {
+  async function attack(throttle: GuessThrottle, seconds: number): Promise<number> {
     let address = 0;
     return await guessFor(seconds, () => throttle(guess({ client: `attacker ${++address}` })));
   }
 
   it('are slowed down together', async () => {
-    const checked = await attack(createGuessThrottle(), DAY_SECONDS);
+    const checked = await attack(newThrottle(), DAY_SECONDS);
     expect(checked).toBeGreaterThan(FREE_STRANGERS_GUESSES);
     expect(checked).toBeLessThan(400);
   });
 
   it('do not keep the owner out where they signed in before', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     await attack(throttle, 3600);
     await throttle(guess({ client: 'one more' }));
     const owner = guess({ client: 'home', check: async () => 'in' });
@@ -109,7 +114,7 @@ describe('guessers from many addresses', () => {
 
 describe('an owner', () => {
   it('starts afresh after signing in', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     for (let round = 0; round < 5; round += 1) {
       for (let miss = 1; miss < FREE_GUESSES; miss += 1) await throttle(guess({}));
       expect(await throttle(guess({ check: async () => 'in' }))).toBe('in');
@@ -117,13 +122,13 @@ describe('an owner', () => {
   });
 
   it('may sign in many times at once', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     const tries = Array.from({ length: 40 }, () => throttle(guess({ check: async () => 'in' })));
     expect(await Promise.all(tries)).toEqual(Array(40).fill('in'));
   });
 
   it('is not throttled by a check that fails for another reason', async () => {
-    const throttle = createGuessThrottle();
+    const throttle = newThrottle();
     const check = () => Promise.reject(new Error('no database'));
     for (let round = 0; round < 20; round += 1) await throttle(guess({ check })).catch(() => undefined);
     expect(await throttle(guess({ check: async () => 'in' }))).toBe('in');

@@ -1,5 +1,5 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible';
-import { rateLimited } from '#platform/http/rate-limit';
+import { rateLimited, secondsLeft } from '#platform/http/rate-limit';
+import type { Limiters } from '#platform/redis/limiters';
 import {
   FREE_GUESSES,
   FREE_STRANGERS_GUESSES,
@@ -35,11 +35,17 @@ export function waitAfter(misses: number, free: number, maxSeconds: number): num
  * without checking anything while there is something to wait for.
  *
  * Tries of one account run one after the other: a thousand at once would otherwise all pass before the first
- * miss is counted. Counters live in this process's memory.
+ * miss is counted. The line is this process's own, while the counts are shared: with several processes, as many
+ * guesses can pass at once.
  */
-export function createGuessThrottle(): GuessThrottle {
-  const fromClient = createMisses(FREE_GUESSES, GUESS_WAIT_MAX_SECONDS);
-  const fromStrangers = createMisses(FREE_STRANGERS_GUESSES, STRANGERS_WAIT_MAX_SECONDS);
+export function createGuessThrottle(limiters: Limiters): GuessThrottle {
+  const fromClient = createMisses(limiters, 'client', FREE_GUESSES, GUESS_WAIT_MAX_SECONDS);
+  const fromStrangers = createMisses(
+    limiters,
+    'strangers',
+    FREE_STRANGERS_GUESSES,
+    STRANGERS_WAIT_MAX_SECONDS,
+  );
   const inTurn = createTurns();
 
   return async ({ account, client, isFamiliar, check }) => {
@@ -63,13 +69,17 @@ export function createGuessThrottle(): GuessThrottle {
 }
 
 /** Counts misses by key and says how long each key has to wait. */
-function createMisses(free: number, maxSeconds: number) {
-  const misses = new RateLimiterMemory({ points: free, duration: GUESS_WINDOW_SECONDS });
-  const waits = new RateLimiterMemory({ points: 1, duration: maxSeconds });
+function createMisses(limiters: Limiters, name: string, free: number, maxSeconds: number) {
+  const misses = limiters.limiter({
+    name: `guess-misses-${name}`,
+    points: free,
+    seconds: GUESS_WINDOW_SECONDS,
+  });
+  const waits = limiters.limiter({ name: `guess-waits-${name}`, points: 1, seconds: maxSeconds });
 
   async function waitSeconds(key: string): Promise<number> {
-    const wait = await waits.get(key);
-    return wait === null ? 0 : Math.max(1, Math.ceil(wait.msBeforeNext / 1000));
+    const wait = await waits.read(key);
+    return wait === undefined ? 0 : secondsLeft(wait);
   }
 
   return {
@@ -79,13 +89,13 @@ function createMisses(free: number, maxSeconds: number) {
       if (seconds > 0) throw rateLimited(seconds);
     },
     async add(key: string): Promise<void> {
-      const { consumedPoints } = await misses.penalty(key);
-      const seconds = waitAfter(consumedPoints, free, maxSeconds);
+      const { counted } = await misses.add(key);
+      const seconds = waitAfter(counted, free, maxSeconds);
       if (seconds > 0) await waits.block(key, seconds);
     },
     async forget(key: string): Promise<void> {
-      await misses.delete(key);
-      await waits.delete(key);
+      await misses.forget(key);
+      await waits.forget(key);
     },
   };
 }

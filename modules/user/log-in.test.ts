@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { ModuleContext } from '#platform/module';
+import { createLimiters } from '#platform/redis/limiters';
 import { startShop, type TestShop } from '#platform/testing/shop';
 import { clientTag } from './client-tag.ts';
 import { createGuessThrottle } from './guess-throttle.ts';
@@ -30,7 +31,7 @@ function createTestLogIn(matches: (stored: string) => Promise<boolean>) {
   const context = { database, newId: () => SESSION } as ModuleContext;
   return createLogIn(context, {
     passwords: { matches, hash: () => Promise.reject(new Error('signing in hashes nothing')) },
-    throttle: createGuessThrottle(),
+    throttle: createGuessThrottle(createLimiters(undefined, 'test')),
     sign: async (subject) => JSON.stringify(subject),
   });
 }

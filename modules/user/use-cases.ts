@@ -19,7 +19,7 @@ export type UseCases = ReturnType<typeof createUseCases>;
 /** Everything that can be asked of this module, around one context. `now` times access tokens. */
 export function createUseCases(context: ModuleContext, passwords: Passwords, now: () => Date) {
   const { database, newId } = context;
-  const throttle = createGuessThrottle();
+  const throttle = createGuessThrottle(context.limiters);
   const sign = createAccessTokens({ ...context.config.token, database, newId, now });
   return {
     registerUser: createRegisterUser(context, passwords),

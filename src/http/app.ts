@@ -4,6 +4,7 @@ import { cors } from 'hono/cors';
 import { secureHeaders } from 'hono/secure-headers';
 import type { Config } from '../config.ts';
 import { REQUESTS_IN_FLIGHT } from '../limits.ts';
+import type { Limiters } from '../redis/limiters.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createClientAddress } from './client-address.ts';
@@ -39,6 +40,7 @@ export interface PublicAppOptions {
   readonly modules: readonly HostedRoutes[];
   /** Reads the keys that verify access tokens; called when they are old or a token names an unknown one. */
   readonly fetchKeys: () => Promise<KeySet>;
+  readonly limiters: Limiters;
   readonly health: Health;
   readonly metrics: Metrics;
   /** Requests answered at once; the default is REQUESTS_IN_FLIGHT. */
@@ -77,7 +79,8 @@ export function createPublicApp(options: PublicAppOptions): Hono {
   const edge: Edge = {
     log,
     authenticate: createAuthenticator(keys, config.token),
-    rateLimit: config.rateLimit === undefined ? undefined : createRateLimit(config.rateLimit),
+    rateLimit:
+      config.rateLimit === undefined ? undefined : createRateLimit(config.rateLimit, options.limiters),
     bound: createRequestBound(options.requestsInFlight ?? REQUESTS_IN_FLIGHT),
     clientAddress: (c) =>
       addressOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for') ?? null),

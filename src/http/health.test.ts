@@ -4,7 +4,13 @@ import { createMetrics } from './metrics.ts';
 import { createOpsApp } from './ops.ts';
 
 function ops(problems: Health['problems']) {
-  const health: Health = { version: '1.2.3', modules: { order: 'local' }, database: 'embedded', problems };
+  const health: Health = {
+    version: '1.2.3',
+    modules: { order: 'local' },
+    database: 'embedded',
+    redis: 'down',
+    problems,
+  };
   const metrics = createMetrics();
   return { app: createOpsApp({ health, metrics }), metrics };
 }
@@ -27,7 +33,7 @@ describe('health', () => {
         version: '1.2.3',
         modules: { order: 'local' },
         database: 'embedded',
-        redis: 'not used',
+        redis: 'down',
         problems: [],
       },
     });

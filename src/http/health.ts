@@ -8,6 +8,8 @@ export interface Health {
   /** By module: where it runs. */
   readonly modules: Readonly<Record<string, 'local' | 'remote'>>;
   readonly database: 'embedded' | 'postgres';
+  /** Down is no problem: the shop goes on without it. */
+  readonly redis: 'not used' | 'up' | 'down';
   /**
    * Says what keeps the hosted modules from real work now; nothing means ready. Peers never count. Anyone may
    * read it, so it names parts and no addresses.
@@ -27,8 +29,8 @@ export function createHealthRoutes(health: Health): Hono {
   });
   app.get('/health', async (c) => {
     const problems = await problemsOf(health);
-    const { version, modules, database } = health;
-    const report = { version, modules, database, redis: 'not used', problems };
+    const { version, modules, database, redis } = health;
+    const report = { version, modules, database, redis, problems };
     if (problems.length > 0) return c.json({ status: 'down', ...report }, 503, fresh);
     return c.json({ status: 'ok', ...report }, 200, fresh);
   });

@@ -7,6 +7,7 @@ import type { IdempotencyStore } from '../http/idempotency-store.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import type { Handlers, Role, Routes } from '../http/route.ts';
 import type { KeySet } from '../http/verification-keys.ts';
+import { createLimiters } from '../redis/limiters.ts';
 import { createLogger } from '../telemetry/log.ts';
 
 /** Signs access tokens as the user module does, and as intruders would. */
@@ -84,7 +85,14 @@ export async function startEdge<R extends Routes>(options: {
       },
     ],
     fetchKeys: options.fetchKeys ?? (async () => keys.keySet),
-    health: { version: '1.2.3', modules: { test: 'local' }, database: 'embedded', problems: async () => [] },
+    limiters: createLimiters(undefined, 'test'),
+    health: {
+      version: '1.2.3',
+      modules: { test: 'local' },
+      database: 'embedded',
+      redis: 'not used',
+      problems: async () => [],
+    },
     metrics,
     requestsInFlight: options.requestsInFlight,
   });
