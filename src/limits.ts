@@ -102,6 +102,29 @@ export const KEEP_ALIVE_MS = 65_000;
 /** A health check that takes longer counts as failed. */
 export const HEALTH_TIMEOUT_MS = 2_000;
 
+/** Statements or transactions waiting for one of a module's connections; at some ms each they wait for seconds. */
+export const POOL_QUEUE = 500;
+/** Longer than this nobody waits for a connection: the caller has better uses for the rest of its 30 s. */
+export const POOL_WAIT_MS = 5_000;
+/** From dialling to the first "ready"; a server that is there takes some ms. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+/** Set for each login: a statement that takes longer has lost its caller. */
+export const STATEMENT_TIMEOUT_MS = 20_000;
+/** Set for each login: whoever holds a lock that long is stuck, and so would be those who wait for it. */
+export const LOCK_TIMEOUT_MS = 10_000;
+/** Set for each login: frees the locks of a process that stopped inside a transaction. */
+export const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
+/** Our own deadline, for a server that does not even say that its timeouts have passed. */
+export const QUERY_DEADLINE_MS = STATEMENT_TIMEOUT_MS + 5_000;
+/** A transaction with all its statements; the edge answers by ANSWER_TIMEOUT_MS. */
+export const TRANSACTION_DEADLINE_MS = 30_000;
+/** A rollback, or the end of a session, that takes longer has no server behind it. */
+export const ROLLBACK_DEADLINE_MS = 2_000;
+/** Connections are renewed after this long, so that changed settings of a login reach all of them. */
+export const CONNECTION_LIFE_MS = 30 * 60_000;
+/** Migrations may rewrite large tables. */
+export const MIGRATION_DEADLINE_MS = 60 * 60_000;
+
 /**
  * A stopped Redis accepts connections and never answers. A request notices that once at most, and must still end
  * well within two seconds; a healthy Redis answers in a few milliseconds even on a busy machine.
@@ -119,3 +142,16 @@ export const REDIS_SILENCE_MS = 5_000;
 export const REDIS_KEEP_ALIVE_MS = 10_000;
 /** A broadcast is a hint with a few ids in it; whatever is larger is not ours. */
 export const BROADCAST_BYTES = 65_536;
+
+/** A worker that lived this long had started well; one takes about 2 s to be ready. */
+export const WORKER_STEADY_MS = 10_000;
+/** Before a worker that died early for the second time in a row is replaced; doubles from death to death. */
+export const WORKER_RESTART_MS = 500;
+/** A fault that passes, as a database that is away, is over for the shop this soon after. */
+export const WORKER_RESTART_MAX_MS = 10_000;
+/** Two ports of STOP_TIMEOUT_MS and a part of PART_STOP_TIMEOUT_MS one after another, and a little; then SIGKILL. */
+export const WORKER_STOP_TIMEOUT_MS = 40_000;
+/** What a stalled worker has measured is left out of a scrape after this long; Prometheus waits for 10 s. */
+export const METRICS_TIMEOUT_MS = 2_000;
+/** A scraped worker waits this long for the primary's answer. */
+export const METRICS_ANSWER_MS = METRICS_TIMEOUT_MS + 1_000;

@@ -1,8 +1,8 @@
 import type { Hono } from 'hono';
 import type { Finding } from './audit.ts';
 import type { Config } from './config.ts';
-import { openEmbedded } from './database/embedded.ts';
 import type { Engine } from './database/engine.ts';
+import { type Engines, openEngines } from './database/engines.ts';
 import { migrate, migrationSets, pendingMigrations } from './database/migrate.ts';
 import { sleep } from './deadline.ts';
 import { AppError, invariant } from './errors.ts';
@@ -16,9 +16,10 @@ import {
 import { type HostedModule, hostModule } from './host.ts';
 import { createPublicApp } from './http/app.ts';
 import type { Health } from './http/health.ts';
-import { createMetrics } from './http/metrics.ts';
+import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createOpsApp } from './http/ops.ts';
 import { type Listener, listen } from './http/server.ts';
+import { createWorkerApp } from './http/worker-app.ts';
 import { createLifecycle, type Part } from './lifecycle.ts';
 import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
@@ -40,7 +41,9 @@ export interface ShopOptions {
   /** Fetches the public keys that verify access tokens, from whichever module issues them. */
   readonly fetchKeys: (apiOf: (module: string) => unknown) => Promise<{ keys: Record<string, unknown>[] }>;
   /** An opened database, instead of the one that the configuration names. */
-  readonly engine?: Engine;
+  readonly engines?: Engines;
+  /** Where this process measures; default: a registry of its own. */
+  readonly metrics?: Metrics;
 }
 
 export interface Address {
@@ -70,7 +73,7 @@ export interface Shop {
   stop(): Promise<void>;
   api<C extends Contract>(contract: C): Api<C>;
   /**
-   * Yields every broken invariant. A running shop has orders in flight, so what looks broken there is looked at
+   * Yields every broken invariant. A living shop has orders in flight, so what looks broken there is looked at
    * again until the sagas' deadline has passed, and only what stays broken is yielded.
    */
   audit(): AsyncIterable<Finding>;
@@ -82,28 +85,29 @@ export interface Shop {
 }
 
 /**
- * Opens the database, migrates it and puts the modules together in this process. Rejects with
- * `database_locked` (unavailable) when another process has the folder, and `migrations_pending` when MIGRATE is
- * off and the schema is behind.
+ * Opens the databases, migrates them and puts the modules together in this process. Rejects as `openEngines` does,
+ * and with `migrations_pending` (unavailable) when MIGRATE is off and a schema is behind.
  */
 export async function openShop(options: ShopOptions): Promise<Shop> {
-  const engine = options.engine ?? (await openEmbedded({ folder: options.config.dataDir }));
+  const owners = options.modules.map(({ contract, schema }) => ({ module: contract.module, schema }));
+  const engines = options.engines ?? (await openEngines(options.config, owners));
   const { redisUrl } = options.config;
   const redis = redisUrl === undefined ? undefined : createRedis(redisUrl, options.log);
   try {
-    return await assemble(engine, redis, options);
+    return await assemble(engines, redis, options);
   } catch (error) {
     redis?.close();
-    await engine.close();
+    await engines.close();
     throw error;
   }
 }
 
-async function assemble(engine: Engine, redis: Redis | undefined, options: ShopOptions): Promise<Shop> {
+async function assemble(engines: Engines, redis: Redis | undefined, options: ShopOptions): Promise<Shop> {
   const { config, log } = options;
   const elsewhere = options.elsewhere ?? {};
-  const migrated: string[] = [];
+  const migrated: string[] = [...engines.made];
   for (const { contract, schema } of options.modules) {
+    const engine = engines.of(contract.module);
     if (config.migrate === 'auto')
       migrated.push(...(await migrate(engine, schema, migrationSets(contract.module))));
     else await refusePending(engine, schema, migrationSets(contract.module));
@@ -119,6 +123,7 @@ async function assemble(engine: Engine, redis: Redis | undefined, options: ShopO
     return api;
   };
   for (const definition of sortByNeeds(options.modules, new Set(Object.keys(elsewhere)))) {
+    const engine = engines.of(definition.contract.module);
     const module = await hostModule(definition, {
       engine,
       config,
@@ -143,24 +148,23 @@ async function assemble(engine: Engine, redis: Redis | undefined, options: ShopO
   const health: Health = {
     version,
     modules: Object.fromEntries(modules.map((module) => [module.name, 'local' as const])),
-    database: engine.kind,
+    database: engines.kind,
     get redis() {
       if (redis === undefined) return 'not used';
       return redis.available ? 'up' : 'down';
     },
     async problems() {
       if (!lifecycle.ready) return ['process'];
-      // The name only: what the database says is for the log, not for whoever asks on the public port.
-      return await engine.check().then(
-        () => [],
-        (error: unknown) => {
-          log.error({ err: error }, 'the database does not answer');
-          return ['database'];
-        },
-      );
+      // The names only: what the database says is for the log, not for whoever asks on the public port.
+      const failing = await engines.failing();
+      for (const { module, failure } of failing) {
+        log.error({ err: failure, module }, 'the database does not answer');
+      }
+      if (engines.kind === 'embedded') return failing.length > 0 ? ['database'] : [];
+      return failing.map(({ module }) => `database of ${module}`);
     },
   };
-  const metrics = createMetrics();
+  const metrics = options.metrics ?? createMetrics();
   const publicApp = createPublicApp({
     config,
     log,
@@ -176,6 +180,8 @@ async function assemble(engine: Engine, redis: Redis | undefined, options: ShopO
     metrics,
   });
   const opsApp = createOpsApp({ health, metrics });
+  // Modules of a worker still call the public API from inside.
+  const listened = config.roles.includes('http') ? publicApp : createWorkerApp(health);
 
   let started = false;
   let listening = true;
@@ -194,12 +200,12 @@ async function assemble(engine: Engine, redis: Redis | undefined, options: ShopO
   };
   const lifecycle = createLifecycle(
     [
-      { name: 'database', stop: () => engine.close() },
+      { name: 'database', stop: () => engines.close() },
       { name: 'redis', stop: () => redis?.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
       port('opsUrl', opsApp, config.opsHost, config.opsPort),
-      port('url', publicApp, config.host, config.port),
+      port('url', listened, config.host, config.port),
     ],
     log,
   );
@@ -227,13 +233,15 @@ async function assemble(engine: Engine, redis: Redis | undefined, options: ShopO
     async stop() {
       if (started) return await lifecycle.stop();
       redis?.close();
-      await engine.close();
+      await engines.close();
     },
     api: <C extends Contract>(contract: C) => apiOf(contract.module) as Api<C>,
     async *audit() {
       let broken = await collect(findings());
       const endsAt = performance.now() + SAGA_FORWARD_MS + AUDIT_LOOKS_MS;
-      while (started && broken.size > 0 && performance.now() < endsAt) {
+      // Postgres may be shared with processes that trade; a folder is ours alone.
+      const isLive = started || engines.kind === 'postgres';
+      while (isLive && broken.size > 0 && performance.now() < endsAt) {
         await sleep(AUDIT_LOOKS_MS);
         const again = await collect(findings());
         broken = new Map([...broken].filter(([key]) => again.has(key)));

@@ -18,7 +18,9 @@ export function failWith(error: unknown): number {
   const { code, message } = error as NodeJS.ErrnoException;
   const isAbsent = error instanceof ShopUnavailable || (isAppError(error) && error.kind === 'unavailable');
   if (isAbsent || code === 'EADDRINUSE' || code === 'EACCES') {
-    printError(`banyan: ${message}`);
+    const { cause } = error as Error;
+    const reason = cause instanceof Error && cause.message !== message ? ` (${cause.message})` : '';
+    printError(`banyan: ${message}${reason}`);
     return exitCodes.unavailable;
   }
   printError(`banyan: ${error instanceof Error ? error.stack : String(error)}`);

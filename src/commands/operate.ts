@@ -16,18 +16,21 @@ export function operationsOf(shop: Shop): Operations {
 }
 
 /**
- * Works on the shop of DATA_DIR: through the process that runs on it, or, when none does, on the folder itself.
- * Operators look at what is there, so a folder without a shop is refused and nothing is migrated.
+ * Works on the configured shop: on Postgres in the database itself, beside whatever runs there; on the embedded
+ * database through the process that runs on DATA_DIR, or, when none does, on the folder. Operators look at what is
+ * there, so a folder without a shop is refused and nothing is migrated.
  */
 export async function operate<Result>(
   command: Command,
   work: (operations: Operations) => Promise<Result>,
 ): Promise<Result> {
   const config = configOf(command);
-  const running = await findRunningShop(config.dataDir);
-  if (running !== undefined) return await work(running);
-  if (!holdsShop(config.dataDir)) {
-    throw new CommandError(exitCodes.noInput, `there is no shop in ${config.dataDir}`);
+  if (config.database === undefined) {
+    const running = await findRunningShop(config.dataDir);
+    if (running !== undefined) return await work(running);
+    if (!holdsShop(config.dataDir)) {
+      throw new CommandError(exitCodes.noInput, `there is no shop in ${config.dataDir}`);
+    }
   }
   const { createShop } = await loadShop();
   const shop = await createShop({ config: { ...config, migrate: 'off' }, log: commandLog(command) });

@@ -24,9 +24,12 @@ export interface OwnShop extends TargetShop {
   audit(): AsyncIterable<Finding>;
 }
 
-/** Takes the shop at `url`, else the one that runs on DATA_DIR, else opens DATA_DIR in this process. */
+/**
+ * Takes the shop at `url`, else the one that runs on DATA_DIR, else opens the configured database in this process.
+ */
 export async function reachShop(config: Config, log: Logger, url?: string): Promise<TargetShop> {
-  const known = url ?? (await findRunningShop(config.dataDir))?.url;
+  const runsHere = url === undefined && config.database === undefined;
+  const known = runsHere ? (await findRunningShop(config.dataDir))?.url : url;
   if (known === undefined) return await startOwnShop(config, log);
   return { url: known, inProcess: false, admin: config.admin, stop: async () => undefined };
 }
@@ -38,10 +41,11 @@ export function inventAdmin(): Credentials {
 
 /**
  * Runs a shop in this process on a free port, reachable from this machine only and without a rate limit. In a
- * folder that has no shop yet an admin is made, whose password is printed since nobody else will ever know it.
+ * folder that has no shop yet an admin is made, whose password is printed since nobody else will ever know it; on
+ * Postgres the admin is the configured one.
  */
 export async function startOwnShop(config: Config, log: Logger): Promise<OwnShop> {
-  const isNew = !holdsShop(config.dataDir);
+  const isNew = config.database === undefined && !holdsShop(config.dataDir);
   const made = isNew && config.admin === undefined;
   const admin = made ? inventAdmin() : config.admin;
   const { createShop } = await loadShop();

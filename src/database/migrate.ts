@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { invariant } from '../errors.ts';
+import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from '../limits.ts';
 import type { Engine, ScriptSession } from './engine.ts';
 
 const folder = join(import.meta.dirname, '../../drizzle');
@@ -41,7 +42,12 @@ export async function migrate(engine: Engine, schema: string, sets: readonly str
   await engine.script(async (session) => {
     const name = sql.identifier(schema);
     await session.rows(sql`select pg_advisory_xact_lock(hashtext(${`migrate:${schema}`}))`);
-    await session.rows(sql`create schema if not exists ${name}`);
+    // Looked up first: a login that may not make schemas is refused even one that is there.
+    const [found] = await session.rows<{ there: boolean }>(
+      sql`select to_regnamespace(${`"${schema}"`}::text) is not null as there`,
+    );
+    if (!found?.there) await session.rows(sql`create schema ${name}`);
+    if (engine.kind === 'postgres') await setTimeouts(session);
     await session.rows(sql`
       create table if not exists ${name}.migration (
         name text primary key, hash text not null, at timestamptz not null default now())`);
@@ -62,6 +68,27 @@ export async function migrate(engine: Engine, schema: string, sets: readonly str
     }
   });
   return applied;
+}
+
+/** Gives the login that migrates, which is the module's own, its timeouts in this database for every session to come. */
+async function setTimeouts(session: ScriptSession): Promise<void> {
+  const timeouts = {
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  };
+  const [row] = await session.rows<{ database: string; known: string[] | null }>(sql`
+    select current_database() as database, (
+      select to_jsonb(s.setconfig) from pg_db_role_setting s
+      join pg_roles r on r.oid = s.setrole join pg_database d on d.oid = s.setdatabase
+      where r.rolname = current_user and d.datname = current_database()) as known`);
+  const known = row?.known ?? [];
+  for (const [name, ms] of Object.entries(timeouts)) {
+    if (known.includes(`${name}=${ms}`)) continue;
+    await session.exec(
+      `alter role current_user in database "${row?.database.replaceAll('"', '""')}" set ${name} = ${ms}`,
+    );
+  }
 }
 
 /** The files that `migrate` would apply. */

@@ -8,6 +8,7 @@ import { uuidv7 } from 'uuidv7';
 import { allModules, createShop } from '../compose.ts';
 import { type Config, loadConfig } from '../config.ts';
 import type { Database } from '../database/database.ts';
+import { shareEngine } from '../database/engines.ts';
 import { sleep } from '../deadline.ts';
 import { invariant } from '../errors.ts';
 import type { Role } from '../http/route.ts';
@@ -78,7 +79,13 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
       ...options.fakes,
       ...(keys && { user: { jwks: async () => keys.jwks, ...options.fakes?.user } }),
     },
-    engine: options.dataDir === undefined ? await openInMemory() : undefined,
+    engines:
+      options.dataDir === undefined
+        ? shareEngine(
+            await openInMemory(),
+            modules.map(({ contract, schema }) => ({ module: contract.module, schema })),
+          )
+        : undefined,
   });
   await shop.start({ listen: false });
   let adminToken: string | undefined;

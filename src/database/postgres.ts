@@ -1,0 +1,124 @@
+import { withDeadline } from '../deadline.ts';
+import { invariant } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
+import { MIGRATION_DEADLINE_MS, ROLLBACK_DEADLINE_MS, TRANSACTION_DEADLINE_MS } from '../limits.ts';
+import type { Database, Drizzle, Transaction } from './database.ts';
+import type { Engine } from './engine.ts';
+import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
+import { databaseUnavailable } from './postgres-errors.ts';
+import { createPostgresPool, type PoolState } from './postgres-pool.ts';
+import { insideTransaction, refuseInsideTransaction } from './scope.ts';
+import { openDrizzle, type RunStatement, runRows } from './statement.ts';
+
+/** A Postgres as one login sees it. */
+export interface PostgresEngine extends Engine {
+  readonly kind: 'postgres';
+  poolState(): PoolState;
+}
+
+/** Prepares a pool of up to `max` connections; nothing is dialled until it is used. */
+export function openPostgres(login: PostgresLogin, max: number): PostgresEngine {
+  const pool = createPostgresPool(login, max);
+  const runOne: RunStatement = (...statement) => pool.use((connection) => connection.query(...statement));
+
+  function database(schema: string): Database {
+    const db = openDrizzle(runOne);
+    return {
+      schema,
+      get db() {
+        refuseInsideTransaction('query on the outer handle');
+        return db;
+      },
+      rows(statement) {
+        refuseInsideTransaction('query on the outer handle');
+        return runRows(runOne, statement);
+      },
+      async transaction(work) {
+        refuseInsideTransaction('transaction');
+        const hooks: (() => void)[] = [];
+        const result = await pool.use((connection) =>
+          transact(connection, TRANSACTION_DEADLINE_MS, (query) =>
+            insideTransaction(schema, () => work(openTransaction(query, hooks))),
+          ),
+        );
+        for (const hook of hooks) hook();
+        return result;
+      },
+    };
+  }
+
+  return {
+    kind: 'postgres',
+    database,
+    async script(work) {
+      // A session of its own: it may take long, and must not keep the shop's few connections.
+      const connection = openConnection(login);
+      try {
+        await transact(connection, MIGRATION_DEADLINE_MS, async (query) => {
+          await connection.exec('set local statement_timeout = 0; set local lock_timeout = 0');
+          await work({
+            exec: async (script) => {
+              await connection.exec(script, MIGRATION_DEADLINE_MS);
+            },
+            rows: (statement) => runRows(query, statement),
+          });
+        });
+      } finally {
+        await connection.close();
+      }
+    },
+    async check() {
+      await runOne('select 1');
+    },
+    close: () => pool.close(),
+    async dump() {
+      throw new Error('a Postgres server is dumped by pg_dump');
+    },
+    poolState: pool.state,
+  };
+}
+
+/**
+ * Commits what `work` did when it resolves. When it rejects, rolls back and rejects with its error, whatever
+ * becomes of the rollback; a session that is in doubt is cut off, which rolls back as well. What `work` left
+ * running behind its back is refused from then on, or it would run in the session's next transaction.
+ */
+async function transact<T>(
+  connection: PostgresConnection,
+  deadlineMs: number,
+  work: (query: RunStatement) => Promise<T>,
+): Promise<T> {
+  let isOpen = true;
+  const query: RunStatement = async (...statement) => {
+    invariant(isOpen, 'a statement runs before its transaction has ended');
+    return await connection.query(...statement);
+  };
+  await connection.exec('begin');
+  try {
+    const result = await withDeadline(work(query), deadlineMs, 'a transaction');
+    isOpen = false;
+    failpoint('before-commit');
+    // Postgres answers the commit of a failed transaction with a rollback, and no error.
+    if ((await connection.exec('commit')) !== 'COMMIT') throw databaseUnavailable(new Error('rolled back'));
+    failpoint('after-commit');
+    return result;
+  } catch (error) {
+    isOpen = false;
+    await connection.exec('rollback', ROLLBACK_DEADLINE_MS).catch(() => connection.destroy());
+    throw error;
+  }
+}
+
+function openTransaction(query: RunStatement, hooks: (() => void)[]): Transaction {
+  let db: Drizzle | undefined;
+  return {
+    get db() {
+      db ??= openDrizzle(query);
+      return db;
+    },
+    rows: (statement) => runRows(query, statement),
+    onCommit(hook) {
+      hooks.push(hook);
+    },
+  };
+}
