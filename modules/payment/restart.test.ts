@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startShop } from '#platform/testing/shop';
+import { removeShop, startShop } from '#platform/testing/shop';
 import { paymentContract } from './contract.ts';
 import { paymentModule } from './module.ts';
 import { newCharge } from './test-context.ts';
@@ -12,7 +12,7 @@ let dataDir: string;
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'banyan-payment-'));
 });
-afterAll(() => rm(dataDir, { recursive: true, force: true }));
+afterAll(() => removeShop(dataDir));
 
 test('an authorization is captured by a process that starts after the one that took it has ended', async () => {
   const charge = newCharge('tok_later');

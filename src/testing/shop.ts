@@ -15,7 +15,8 @@ import type { Role } from '../http/route.ts';
 import type { AnyModule } from '../module.ts';
 import type { Api, Contract } from '../rpc/contract.ts';
 import type { Shop } from '../shop.ts';
-import { openInMemory } from './database.ts';
+import { databaseConfig, openInMemory, testEngine } from './database.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
 
 export interface TestAnswer {
   readonly status: number;
@@ -52,18 +53,30 @@ export interface TestShopOptions {
   /** Stand-ins for modules that are not hosted: module name → its calls. */
   readonly fakes?: Readonly<Record<string, object>>;
   readonly config?: Partial<Config>;
-  /** Keeps the database in this folder instead of in memory. */
+  /** Keeps files, and the database, for another shop of the same folder; `removeShop` removes both. */
   readonly dataDir?: string;
 }
 
 const ADMIN = { email: 'admin@example.com', password: 'correct horse battery' };
 
-/** Starts a shop without ports, on a database in memory unless told otherwise. Stop it when done. */
+/** The databases of the shops that keep theirs, by folder. */
+const kept = new Map<string, TestDatabase>();
+
+/** Removes what shops started with this `dataDir` have left. */
+export async function removeShop(dataDir: string): Promise<void> {
+  await kept.get(dataDir)?.drop();
+  await rm(dataDir, { recursive: true, force: true });
+}
+
+/** Starts a shop without ports, in memory or on a Postgres database of its own. Stop it when done. */
 export async function startShop(options: TestShopOptions = {}): Promise<TestShop> {
   const modules = options.modules ?? allModules;
   const files = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'banyan-test-')));
+  const made = testEngine === 'postgres' ? (kept.get(files) ?? (await createTestDatabase())) : undefined;
+  if (made && options.dataDir !== undefined) kept.set(files, made);
   const config: Config = {
     ...loadConfig({ env: {}, flags: { DATA_DIR: files } }),
+    database: made && databaseConfig(made.url),
     rateLimit: undefined,
     logLevel: 'silent',
     admin: ADMIN,
@@ -80,7 +93,7 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
       ...(keys && { user: { jwks: async () => keys.jwks, ...options.fakes?.user } }),
     },
     engines:
-      options.dataDir === undefined
+      options.dataDir === undefined && made === undefined
         ? shareEngine(
             await openInMemory(),
             modules.map(({ contract, schema }) => ({ module: contract.module, schema })),
@@ -158,7 +171,9 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
     },
     async stop() {
       await shop.stop();
-      if (options.dataDir === undefined) await rm(files, { recursive: true, force: true });
+      if (options.dataDir !== undefined) return;
+      await made?.drop();
+      await removeShop(files);
     },
   };
 }
