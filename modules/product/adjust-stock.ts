@@ -1,6 +1,7 @@
 import type { Transaction } from '#platform/database/database';
 import { findVariant } from './catalogue-store.ts';
 import { insufficientStock, variantNotFound } from './problems.ts';
+import type { ProductsChanged } from './product-cache.ts';
 import { adjust, refreshInStock, type StockEntry } from './stock-store.ts';
 
 /**
@@ -9,6 +10,7 @@ import { adjust, refreshInStock, type StockEntry } from './stock-store.ts';
  */
 export async function adjustStock(
   tx: Transaction,
+  changed: ProductsChanged,
   movement: { productId: string; sku: string; delta: number; reason: string },
 ): Promise<StockEntry> {
   const { productId, sku, delta, reason } = movement;
@@ -16,6 +18,7 @@ export async function adjustStock(
   if (!variant) throw variantNotFound();
   const { available, entry } = await adjust(tx, variant.id, delta, reason);
   if (!entry) throw insufficientStock([{ sku, requested: -delta, available }]);
+  changed(tx, [productId]);
   if (available === 0 || available + delta === 0) await refreshInStock(tx, [productId]);
   return entry;
 }

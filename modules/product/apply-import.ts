@@ -8,6 +8,7 @@ import { deleteImport, lockBySku, lockImports, type ReadRow, readStaged } from '
 import { APPLY_BATCH } from './limits.ts';
 import { planImport, sortRows } from './plan-import.ts';
 import { refreshLowestPrices, upsertPrices } from './price-store.ts';
+import type { ProductsChanged } from './product-cache.ts';
 
 /**
  * Applies a staged catalogue, a batch and its progress in one transaction, so that another worker goes on where
@@ -15,6 +16,7 @@ import { refreshLowestPrices, upsertPrices } from './price-store.ts';
  */
 export async function applyImport(
   context: Pick<ModuleContext, 'database' | 'newId'>,
+  changed: ProductsChanged,
   run: JobRun<unknown>,
 ): Promise<void> {
   for (let done = run.done; ; ) {
@@ -25,7 +27,7 @@ export async function applyImport(
         await deleteImport(tx, run.id);
         return 0;
       }
-      const errors = await applyRows(tx, context.newId, rows);
+      const errors = await applyRows(tx, context.newId, changed, rows);
       await run.progress(tx, { done: done + rows.length, errors });
       return rows.length;
     });
@@ -38,6 +40,7 @@ export async function applyImport(
 async function applyRows(
   tx: Transaction,
   newId: () => string,
+  onChange: ProductsChanged,
   rows: readonly ReadRow[],
 ): Promise<LineError[]> {
   const { entries, errors } = sortRows(rows);
@@ -57,6 +60,7 @@ async function applyRows(
   if (touched.size > 0) {
     await refreshLowestPrices(tx, [...touched.keys()]);
     await updateProducts(tx, [...touched.values()]);
+    onChange(tx, touched.keys());
   }
   if (added.length > 0) {
     const { takenSkus } = await addProducts(tx, added);

@@ -2,10 +2,12 @@ import type { Database } from '#platform/database/database';
 import { requireFresh } from '#platform/http/idempotency';
 import { archive, lockProduct } from './catalogue-store.ts';
 import { productNotFound } from './problems.ts';
+import type { ProductsChanged } from './product-cache.ts';
 
 /** Archives a product. `not_found`, `precondition_failed` (stale). Safe to repeat. */
 export async function archiveProduct(
   database: Database,
+  changed: ProductsChanged,
   id: string,
   ifMatch: readonly string[] | undefined,
 ): Promise<void> {
@@ -14,5 +16,6 @@ export async function archiveProduct(
     if (!current) throw productNotFound();
     requireFresh(ifMatch, current.version);
     await archive(tx, id);
+    changed(tx, [id]);
   });
 }

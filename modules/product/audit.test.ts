@@ -7,7 +7,7 @@ import type { Engine } from '#platform/database/engine';
 import { openModuleDatabase } from '#platform/testing/database';
 import { auditStock } from './audit.ts';
 import { reserveStock } from './reserve-stock.ts';
-import { deliverPaid, shelve } from './testing-catalogue.ts';
+import { deliverPaid, shelve, unheard } from './testing-catalogue.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -22,8 +22,8 @@ beforeAll(async () => {
   open = uuidv7();
   const sold = uuidv7();
   const lines = [{ sku: 'mug', quantity: 2 }];
-  await reserveStock(database, { orderId: open, lines, pinned: false, expiresInMs: HOUR_MS });
-  await reserveStock(database, { orderId: sold, lines, pinned: true, expiresInMs: HOUR_MS });
+  await reserveStock(database, unheard, { orderId: open, lines, pinned: false, expiresInMs: HOUR_MS });
+  await reserveStock(database, unheard, { orderId: sold, lines, pinned: true, expiresInMs: HOUR_MS });
   await deliverPaid(database, sold);
 });
 

@@ -17,6 +17,7 @@ import { VARIANTS_PER_PRODUCT } from './limits.ts';
 import { refreshLowestPrices, upsertPrices } from './price-store.ts';
 import { productNotFound, skuTaken, slugTaken } from './problems.ts';
 import type { ProductChangeBody } from './product-bodies.ts';
+import type { ProductsChanged } from './product-cache.ts';
 import { refreshInStock } from './stock-store.ts';
 
 type VariantChange = NonNullable<ProductChangeBody['variants']>[number];
@@ -29,6 +30,7 @@ type VariantChange = NonNullable<ProductChangeBody['variants']>[number];
 export async function changeProduct(
   tx: Transaction,
   newId: () => string,
+  changed: ProductsChanged,
   change: { id: string; ifMatch: readonly string[] | undefined; body: ProductChangeBody },
 ): Promise<StoredProduct> {
   const { id, body } = change;
@@ -37,7 +39,10 @@ export async function changeProduct(
   requireFresh(change.ifMatch, current.version);
   const wanted = { ...current, ...definedFields(body) };
   const variantsChanged = await changeVariants(tx, newId, id, body.variants ?? []);
-  if (variantsChanged || differs(current, wanted)) await update(tx, wanted);
+  if (variantsChanged || differs(current, wanted)) {
+    await update(tx, wanted);
+    changed(tx, [id]);
+  }
   const [product] = await loadProducts(tx, [id]);
   return product!;
 }

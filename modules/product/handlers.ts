@@ -8,14 +8,15 @@ import type { Product } from './contract.ts';
 import { createProduct } from './create-product.ts';
 import { listPrices, listStockEntries } from './list-history.ts';
 import { listProducts } from './list-products.ts';
-import { readProduct } from './read-product.ts';
+import type { ProductCache } from './product-cache.ts';
 import type { productRoutes } from './routes.ts';
 import { setPrice } from './set-price.ts';
 import { stageImport } from './stage-import.ts';
 
 /** Each route's use case, and the status of its answer. */
-export function createHandlers(context: ModuleContext): Handlers<typeof productRoutes> {
+export function createHandlers(context: ModuleContext, cache: ProductCache): Handlers<typeof productRoutes> {
   const { database, cursors, idempotency, newId } = context;
+  const { changed } = cache;
   return {
     async listProducts({ query }) {
       return { status: 200, body: await listProducts(database, cursors, query) };
@@ -32,20 +33,20 @@ export function createHandlers(context: ModuleContext): Handlers<typeof productR
       return { status: 202, body: job, headers: { location: `/api/v1/jobs/${job.id}` } };
     },
     async readProduct({ params }) {
-      return answer(200, await readProduct(database, params.id));
+      return answer(200, await cache.read(params.id));
     },
     async changeProduct({ params, body, ifMatch }) {
       const change = { id: params.id, ifMatch, body };
-      return answer(200, await database.transaction((tx) => changeProduct(tx, newId, change)));
+      return answer(200, await database.transaction((tx) => changeProduct(tx, newId, changed, change)));
     },
     async archiveProduct({ params, ifMatch }) {
-      await archiveProduct(database, params.id, ifMatch);
+      await archiveProduct(database, changed, params.id, ifMatch);
       return { status: 204 };
     },
     async setPrice({ params, body, ifMatch }) {
       const price = { amount: body.amount, currency: params.currency };
       const change = { productId: params.id, sku: params.sku, price, ifMatch };
-      const { version } = await setPrice(database, change);
+      const { version } = await setPrice(database, changed, change);
       return { status: 200, body: price, version };
     },
     async listPrices({ params, query }) {
@@ -54,7 +55,7 @@ export function createHandlers(context: ModuleContext): Handlers<typeof productR
     },
     async adjustStock({ params, body, claim }) {
       return await idempotency.once(claim, async (tx) => {
-        const { position: _, ...entry } = await adjustStock(tx, {
+        const { position: _, ...entry } = await adjustStock(tx, changed, {
           productId: params.id,
           sku: params.sku,
           ...body,

@@ -43,3 +43,10 @@ export const IMPORT_SWEEP_MS = 600_000;
 
 /** Variants checked by one statement of the audit. */
 export const AUDIT_BATCH = 5_000;
+
+/** A product is read from the cache for this long at most, whatever happens to the messages that say it changed. */
+export const PRODUCT_FRESH_MS = 1_000;
+/** More products than a process reads twice within that time; some megabytes, 100 MB if each had 100 variants. */
+export const CACHED_PRODUCTS = 2_000;
+/** Changed products named in one message, 4 kB of ids; after more than that the cache starts afresh. */
+export const CHANGES_PER_MESSAGE = 100;

@@ -8,8 +8,10 @@ import { createHandlers } from './handlers.ts';
 import { IMPORT_JOB } from './import-job.ts';
 import { sweepImports } from './import-store.ts';
 import { EXPIRY_SWEEP_MS, IMPORT_SWEEP_MS } from './limits.ts';
-import { onOrderPaid } from './on-order-paid.ts';
+import { createOnOrderPaid } from './on-order-paid.ts';
+import { createProductCache } from './product-cache.ts';
 import { quote } from './quote.ts';
+import { readProduct } from './read-product.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { pinReservation, reserveStock, unpinReservation } from './reserve-stock.ts';
 import { productRoutes } from './routes.ts';
@@ -21,13 +23,19 @@ export const productModule = defineModule({
   routes: productRoutes,
   create(context) {
     const { database } = context;
+    const cache = createProductCache({
+      load: (id) => readProduct(database, id),
+      broadcast: context.broadcast,
+      now: () => performance.now(),
+    });
+    const { changed } = cache;
     return {
       api: {
         async quote({ skus, currency }) {
           return { lines: await quote(database, skus, currency) };
         },
         async reserve(reservation) {
-          await reserveStock(database, reservation);
+          await reserveStock(database, changed, reservation);
           return {};
         },
         async pin({ orderId }) {
@@ -39,7 +47,7 @@ export const productModule = defineModule({
           return {};
         },
         async release({ orderId }) {
-          await releaseStock(database, orderId);
+          await releaseStock(database, changed, orderId);
           return {};
         },
         async productsBySku({ skus }) {
@@ -47,15 +55,15 @@ export const productModule = defineModule({
           return { products: found.map(({ product }) => product) };
         },
       },
-      handlers: createHandlers(context),
-      on: { [orderPaid.type]: onOrderPaid },
-      jobs: { [IMPORT_JOB]: (run) => applyImport(context, run) },
+      handlers: createHandlers(context, cache),
+      on: { [orderPaid.type]: createOnOrderPaid(changed) },
+      jobs: { [IMPORT_JOB]: (run) => applyImport(context, changed, run) },
       schedules: [
         {
           name: 'expire-reservations',
           everyMs: EXPIRY_SWEEP_MS,
           async run() {
-            await expireReservations(database);
+            await expireReservations(database, changed);
           },
         },
         { name: 'sweep-imports', everyMs: IMPORT_SWEEP_MS, run: () => sweepImports(database) },

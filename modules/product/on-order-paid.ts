@@ -1,18 +1,21 @@
 import type { orderPaid } from '#modules/order/events';
 import type { DataOf } from '#platform/events/event';
 import type { EventHandler } from '#platform/events/inbox';
+import type { ProductsChanged } from './product-cache.ts';
 import { lockReservation, setReservationState } from './reservation-store.ts';
 import { sellReserved } from './stock-store.ts';
 
 /**
- * Turns a paid order's reservation into a sale. An order that was cancelled meanwhile has its reservation
+ * The handler that turns a paid order's reservation into a sale. An order that was cancelled meanwhile has its reservation
  * released already, and nothing is sold.
  */
-export const onOrderPaid: EventHandler<DataOf<typeof orderPaid>> = async (event, once) => {
-  const { orderId } = event.data;
-  await once(async (tx) => {
-    if ((await lockReservation(tx, orderId)) !== 'open') return;
-    await setReservationState(tx, orderId, 'sold');
-    await sellReserved(tx, orderId);
-  });
-};
+export function createOnOrderPaid(changed: ProductsChanged): EventHandler<DataOf<typeof orderPaid>> {
+  return async (event, once) => {
+    const { orderId } = event.data;
+    await once(async (tx) => {
+      if ((await lockReservation(tx, orderId)) !== 'open') return;
+      await setReservationState(tx, orderId, 'sold');
+      changed(tx, await sellReserved(tx, orderId));
+    });
+  };
+}

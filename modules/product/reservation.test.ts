@@ -4,11 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AppError, isAppError } from '#platform/errors';
 import type { Api } from '#platform/rpc/contract';
 import { startShop, type TestShop } from '#platform/testing/shop';
+import { loadProducts } from './catalogue-store.ts';
 import { MAX_LINES, productContract } from './contract.ts';
 import { productModule } from './module.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { reserveStock } from './reserve-stock.ts';
-import { counting, deliverPaid, shelve } from './testing-catalogue.ts';
+import { counting, deliverPaid, shelve, unheard } from './testing-catalogue.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -41,11 +42,8 @@ function reserve(orderId: string, lines: { sku: string; quantity: number }[], pi
 }
 
 async function stockOf(productId: string) {
-  const { body } = await shop.request('GET', `/products/${productId}`);
-  return body.variants.map((variant: { stock: { onHand: number; reserved: number } }) => [
-    variant.stock.onHand,
-    variant.stock.reserved,
-  ]);
+  const [stored] = await loadProducts(shop.database('product'), [productId]);
+  return stored!.product.variants.map(({ stock }) => [stock.onHand, stock.reserved]);
 }
 
 async function isInStock(productId: string): Promise<boolean> {
@@ -176,9 +174,9 @@ describe('reserve', () => {
       const orderId = uuidv7();
       const counts: number[] = [];
       for (const step of [
-        () => reserveStock(database, { orderId, lines, pinned: true, expiresInMs: HOUR_MS }),
+        () => reserveStock(database, unheard, { orderId, lines, pinned: true, expiresInMs: HOUR_MS }),
         () => deliverPaid(database, orderId),
-        () => releaseStock(database, orderId),
+        () => releaseStock(database, unheard, orderId),
       ]) {
         database.statements.count = 0;
         await step();
@@ -264,7 +262,7 @@ describe('the end of a reservation', () => {
     await product.pin({ orderId: pinned });
     await letTimePass(open);
     await letTimePass(pinned);
-    expect(await expireReservations(shop.database('product'))).toBe(1);
+    expect(await expireReservations(shop.database('product'), unheard)).toBe(1);
     expect(await stockOf(id)).toEqual([[5, 2]]);
     expect((await failure(product.pin({ orderId: open }))).code).toBe('reservation_closed');
     expect((await failure(reserve(open, [{ sku: skus[0]!, quantity: 1 }]))).code).toBe('reservation_closed');
@@ -277,10 +275,10 @@ describe('the end of a reservation', () => {
     const orderId = uuidv7();
     await reserve(orderId, [{ sku: skus[0]!, quantity: 1 }]);
     await product.unpin({ orderId, expiresInMs: HOUR_MS });
-    await expireReservations(shop.database('product'));
+    await expireReservations(shop.database('product'), unheard);
     expect(await stockOf(id)).toEqual([[1, 1]]);
     await letTimePass(orderId);
-    await expireReservations(shop.database('product'));
+    await expireReservations(shop.database('product'), unheard);
     expect(await stockOf(id)).toEqual([[1, 0]]);
     expect(await isInStock(id)).toBe(true);
   });
@@ -290,7 +288,7 @@ describe('the end of a reservation', () => {
     const orderIds = Array.from({ length: 150 }, () => uuidv7());
     await Promise.all(orderIds.map((orderId) => reserve(orderId, [{ sku: skus[0]!, quantity: 1 }], false)));
     await Promise.all(orderIds.map(letTimePass));
-    expect(await expireReservations(shop.database('product'))).toBe(150);
+    expect(await expireReservations(shop.database('product'), unheard)).toBe(150);
     expect(await stockOf(id)).toEqual([[150, 0]]);
   });
 

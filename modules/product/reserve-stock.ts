@@ -1,6 +1,7 @@
 import type { Database } from '#platform/database/database';
 import { AppError } from '#platform/errors';
 import { insufficientStock, unknownSku } from './problems.ts';
+import type { ProductsChanged } from './product-cache.ts';
 import { lockReservation, openReservation, pin, unpin } from './reservation-store.ts';
 import { refreshInStock, takeStock } from './stock-store.ts';
 
@@ -15,7 +16,11 @@ export interface NewReservation {
  * Reserves all lines of an order or none, once. `insufficient_stock`, `reservation_closed` (conflict),
  * `unknown_sku` (unprocessable). Safe to repeat: an order that holds its reservation gets it confirmed.
  */
-export async function reserveStock(database: Database, reservation: NewReservation): Promise<void> {
+export async function reserveStock(
+  database: Database,
+  changed: ProductsChanged,
+  reservation: NewReservation,
+): Promise<void> {
   await database.transaction(async (tx) => {
     const { existing } = await openReservation(tx, reservation);
     if (existing === 'open' || existing === 'sold') return;
@@ -29,6 +34,10 @@ export async function reserveStock(database: Database, reservation: NewReservati
         short.map((line) => ({ sku: line.sku, requested: line.quantity, available: line.available! })),
       );
     }
+    changed(
+      tx,
+      lines.map((line) => line.productId!),
+    );
     const soldOut = lines.filter((line) => line.available === line.quantity);
     await refreshInStock(
       tx,

@@ -4,6 +4,7 @@ import type { Money } from '#platform/money';
 import { findVariant, lockProduct, updateProducts } from './catalogue-store.ts';
 import { refreshLowestPrices, upsertPrices } from './price-store.ts';
 import { productNotFound, variantNotFound } from './problems.ts';
+import type { ProductsChanged } from './product-cache.ts';
 
 /**
  * Sets a variant's price in one currency; the price it has already is no change. `not_found`,
@@ -11,6 +12,7 @@ import { productNotFound, variantNotFound } from './problems.ts';
  */
 export async function setPrice(
   database: Database,
+  changed: ProductsChanged,
   change: { productId: string; sku: string; price: Money; ifMatch: readonly string[] | undefined },
 ): Promise<{ version: number }> {
   return await database.transaction(async (tx) => {
@@ -19,10 +21,11 @@ export async function setPrice(
     const variant = await findVariant(tx, change.productId, change.sku);
     if (!variant) throw variantNotFound();
     requireFresh(change.ifMatch, product.version);
-    const changed = await upsertPrices(tx, [{ ...change.price, variantId: variant.id }]);
-    if (changed.size === 0) return { version: product.version };
+    const repriced = await upsertPrices(tx, [{ ...change.price, variantId: variant.id }]);
+    if (repriced.size === 0) return { version: product.version };
     await refreshLowestPrices(tx, [product.id]);
     await updateProducts(tx, [product]);
+    changed(tx, [product.id]);
     return { version: product.version + 1 };
   });
 }

@@ -11,7 +11,7 @@ import { adjustStock } from './adjust-stock.ts';
 import { auditStock } from './audit.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { pinReservation, reserveStock, unpinReservation } from './reserve-stock.ts';
-import { deliverPaid, shelve } from './testing-catalogue.ts';
+import { deliverPaid, shelve, unheard } from './testing-catalogue.ts';
 
 const VARIANTS = 3;
 const ORDERS = 6;
@@ -128,11 +128,11 @@ function createModel(onHand: number[]) {
 async function run(command: Command, productId: string, skus: string[], orderIds: string[]): Promise<void> {
   switch (command.do) {
     case 'expire':
-      await expireReservations(database);
+      await expireReservations(database, unheard);
       return;
     case 'adjust': {
       const movement = { productId, sku: skus[command.variant]!, delta: command.delta, reason: 'count' };
-      await database.transaction((tx) => adjustStock(tx, movement));
+      await database.transaction((tx) => adjustStock(tx, unheard, movement));
       return;
     }
     case 'reserve': {
@@ -146,7 +146,7 @@ async function run(command: Command, productId: string, skus: string[], orderIds
         pinned: command.pinned,
         expiresInMs: -1,
       };
-      await reserveStock(database, reservation);
+      await reserveStock(database, unheard, reservation);
       return;
     }
     case 'pin':
@@ -154,7 +154,7 @@ async function run(command: Command, productId: string, skus: string[], orderIds
     case 'unpin':
       return await unpinReservation(database, orderIds[command.order]!, -1);
     case 'release':
-      return await releaseStock(database, orderIds[command.order]!);
+      return await releaseStock(database, unheard, orderIds[command.order]!);
     case 'pay':
       return await deliverPaid(database, orderIds[command.order]!);
   }

@@ -54,12 +54,19 @@ export async function takeStock(
     from asked a left join locked l on l.sku = a.sku`);
 }
 
+/** A product of which pieces became available. */
+export interface FreedProduct {
+  readonly id: string;
+  /** Whether one of its variants had none available before. */
+  readonly back: boolean;
+}
+
 /**
  * Gives back what these orders, whose reservations the caller has just closed, had reserved. Returns the
- * products of which something is available again.
+ * products concerned.
  */
-export async function freeReserved(tx: Transaction, orderIds: readonly string[]): Promise<string[]> {
-  const rows = await tx.rows<{ id: string }>(sql`
+export async function freeReserved(tx: Transaction, orderIds: readonly string[]): Promise<FreedProduct[]> {
+  return await tx.rows<FreedProduct>(sql`
     with freed as (
       select variant_id, sum(quantity)::bigint as quantity from products.reservation_line
       where order_id = any(${textArray(orderIds)}::uuid[])
@@ -73,15 +80,17 @@ export async function freeReserved(tx: Transaction, orderIds: readonly string[])
       update products.stock s set reserved = s.reserved - l.quantity
       from locked l where s.variant_id = l.variant_id
     )
-    select distinct v.product_id as id
+    select v.product_id as id, bool_or(l.available = 0) as back
     from locked l join products.variant v on v.id = l.variant_id
-    where l.available = 0`);
-  return rows.map((row) => row.id);
+    group by v.product_id`);
 }
 
-/** Takes an order's reserved pieces off the shelf, with a ledger entry each. What is available stays the same. */
-export async function sellReserved(tx: Transaction, orderId: string): Promise<void> {
-  await tx.rows(sql`
+/**
+ * Takes an order's reserved pieces off the shelf, with a ledger entry each. What is available stays the same.
+ * Returns the ids of the products concerned.
+ */
+export async function sellReserved(tx: Transaction, orderId: string): Promise<string[]> {
+  const rows = await tx.rows<{ id: string }>(sql`
     with locked as materialized (
       select s.variant_id, l.quantity
       from products.reservation_line l join products.stock s on s.variant_id = l.variant_id
@@ -92,17 +101,17 @@ export async function sellReserved(tx: Transaction, orderId: string): Promise<vo
       update products.stock s set on_hand = s.on_hand - l.quantity, reserved = s.reserved - l.quantity
       from locked l where s.variant_id = l.variant_id
       returning s.variant_id, l.quantity, s.on_hand
+    ), noted as (
+      insert into products.stock_entry (variant_id, delta, reason, order_id, on_hand)
+      select variant_id, -quantity, 'sale', ${orderId}::uuid, on_hand from sold
     )
-    insert into products.stock_entry (variant_id, delta, reason, order_id, on_hand)
-    select variant_id, -quantity, 'sale', ${orderId}::uuid, on_hand from sold`);
+    select distinct v.product_id as id from locked l join products.variant v on v.id = l.variant_id`);
+  return rows.map((row) => row.id);
 }
 
-/**
- * Puts an order's sold pieces back on the shelf, with a ledger entry each. Returns the products of which
- * something is available again.
- */
-export async function returnSold(tx: Transaction, orderId: string): Promise<string[]> {
-  const rows = await tx.rows<{ id: string }>(sql`
+/** Puts an order's sold pieces back on the shelf, with a ledger entry each. Returns the products concerned. */
+export async function returnSold(tx: Transaction, orderId: string): Promise<FreedProduct[]> {
+  return await tx.rows<FreedProduct>(sql`
     with locked as materialized (
       select s.variant_id, l.quantity, s.on_hand - s.reserved as available
       from products.reservation_line l join products.stock s on s.variant_id = l.variant_id
@@ -117,10 +126,9 @@ export async function returnSold(tx: Transaction, orderId: string): Promise<stri
       insert into products.stock_entry (variant_id, delta, reason, order_id, on_hand)
       select variant_id, quantity, 'return', ${orderId}::uuid, on_hand from returned
     )
-    select distinct v.product_id as id
+    select v.product_id as id, bool_or(l.available = 0) as back
     from locked l join products.variant v on v.id = l.variant_id
-    where l.available = 0`);
-  return rows.map((row) => row.id);
+    group by v.product_id`);
 }
 
 export interface StockEntry {

@@ -2,8 +2,12 @@ import { uuidv7 } from 'uuidv7';
 import type { Database, Transaction } from '#platform/database/database';
 import { consume } from '#platform/events/inbox';
 import { createProduct } from './create-product.ts';
-import { onOrderPaid } from './on-order-paid.ts';
+import { createOnOrderPaid } from './on-order-paid.ts';
 import { newProductBody } from './product-bodies.ts';
+import type { ProductsChanged } from './product-cache.ts';
+
+/** For tests that read no cache. */
+export const unheard: ProductsChanged = () => undefined;
 
 /** For tests: a product with one variant per sku and its pieces on hand; returns the product's id. */
 export async function shelve(database: Database, onHand: Readonly<Record<string, number>>): Promise<string> {
@@ -24,7 +28,7 @@ export async function deliverPaid(database: Database, orderId: string, eventId =
     data: { orderId, userId: uuidv7(), number: '1' },
     trace: null,
   };
-  await consume(database, event, onOrderPaid as never);
+  await consume(database, event, createOnOrderPaid(unheard) as never);
 }
 
 /** For tests: the same database, with a count of the statements its transactions run. */
