@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
+import type { Metrics } from '../http/metrics.ts';
 import type { Address, Shop } from '../shop.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
-import { version } from '../version.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
+import { introduce } from './introduce.ts';
 import { loadShop } from './load-shop.ts';
 import { operationsOf } from './operate.ts';
 import { addSettings, configOf } from './setting-options.ts';
 import { print, terminal } from './terminal.ts';
+import { isFirst, isWorker, leavePrimary, tellPrimary } from './worker-process.ts';
+import { runWorkers } from './workers.ts';
 
 export function addServe(program: Command): void {
   const command = program
@@ -19,37 +22,59 @@ export function addServe(program: Command): void {
       'after',
       `
 Ends on SIGINT and SIGTERM once requests in flight are answered; a second signal ends it at once.
+With --workers, SIGTERM to one of the processes replaces it by a new one.
 
 Examples:
   banyan serve
   banyan serve --port 80 --data-dir /var/lib/banyan
+  banyan serve --workers 4   # with DATABASE_URL
   ADMIN_EMAIL=me@example.com ADMIN_PASSWORD='a long one' banyan serve`,
     );
   addSettings(command).action(async () => {
-    await serve(configOf(command));
+    const config = configOf(command);
+    const log = createLogger({ level: config.logLevel, pretty: Boolean(terminal.out.isTTY) });
+    dieOfBugs(log);
+    if (config.workers > 1 && !isWorker) process.exitCode = await runWorkers({ count: config.workers, log });
+    else await serve(config, isWorker ? log.child({ pid: process.pid }) : log);
   });
 }
 
-async function serve(config: Config): Promise<void> {
-  const log = createLogger({ level: config.logLevel, pretty: Boolean(terminal.out.isTTY) });
-  dieOfBugs(log);
+async function serve(config: Config, log: Logger): Promise<void> {
   const stopAsked = listenForStop(log);
   const { createShop } = await loadShop();
-  const shop = await createShop({ config, log });
+  const shop = await createShop({ config, log, metrics: isWorker ? await sharedMetrics() : undefined });
   const token = randomBytes(32).toString('base64url');
-  shop.opsApp.route('/', createControlApp(operationsOf(shop), token));
+  // On Postgres operators' commands open the database themselves; only a locked folder needs a door.
+  const hasDoor = config.database === undefined;
+  if (hasDoor) shop.opsApp.route('/', createControlApp(operationsOf(shop), token));
   const address = await shop.start();
   const { url, opsUrl } = address;
-  writeControlFile(config.dataDir, { pid: process.pid, url, opsUrl, token });
-  introduce(shop, address);
+  if (hasDoor) writeControlFile(config.dataDir, { pid: process.pid, url, opsUrl, token });
+  tellPrimary({ type: 'ready' });
+  tell(shop, address);
   await stopAsked;
   // Removed first: from here on commands find the folder locked for a moment, and then theirs to open.
-  removeControlFile(config.dataDir);
+  if (hasDoor) removeControlFile(config.dataDir);
   await shop.stop();
   log.info('stopped');
+  leavePrimary();
 }
 
-/** Resolves at the first signal. At the second, the process ends with the code that shells give a killed one. */
+/** Loaded when needed, as the shop is. */
+async function sharedMetrics(): Promise<Metrics> {
+  return (await import('./worker-metrics.ts')).createWorkerMetrics();
+}
+
+/** Introduces the shop once, and passes on what a later worker alone may have to say: a password it made. */
+function tell(shop: Shop, address: Address): void {
+  if (isFirst) introduce(shop, address);
+  for (const notice of address.notices) print(`  ${notice}`);
+}
+
+/**
+ * Resolves at the first signal. At the second, the process ends with the code that shells give a killed one; but
+ * not a worker, since terminals and systemd signal every process, and the primary does so too: it kills workers.
+ */
 async function listenForStop(log: Logger): Promise<void> {
   const asked = Promise.withResolvers<void>();
   let isStopping = false;
@@ -58,9 +83,10 @@ async function listenForStop(log: Logger): Promise<void> {
     ['SIGTERM', 143],
   ] as const) {
     process.on(signal, () => {
+      if (isStopping && isWorker) return;
       if (isStopping) process.exit(code);
       isStopping = true;
-      log.info({ signal }, 'stopping; once more to stop at once');
+      log.info({ signal }, isWorker ? 'stopping' : 'stopping; once more to stop at once');
       asked.resolve();
     });
   }
@@ -73,15 +99,4 @@ function dieOfBugs(log: Logger): void {
     log.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
-}
-
-function introduce(shop: Shop, { url, opsUrl, notices }: Address): void {
-  const strong = terminal.out.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m` : (text: string) => text;
-  print(strong(`Banyan ${version}`));
-  print(`  modules     ${shop.modules.map((module) => module.name).join(', ')}`);
-  print(`  database    embedded, in ${shop.config.dataDir}`);
-  print(`  shop        ${strong(url)}`);
-  print(`  docs        ${url}/docs`);
-  print(`  operations  ${opsUrl}/health, ${opsUrl}/metrics`);
-  for (const notice of notices) print(`  ${notice}`);
 }

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 export interface HttpMetrics {
   /** `method` and `route` must come from closed sets: each combination is a time series of its own. */
@@ -8,7 +8,12 @@ export interface HttpMetrics {
 export interface Metrics {
   readonly registry: Registry;
   readonly http: HttpMetrics;
+  /** What a scrape of this process gets, as Prometheus reads it. */
+  render(): Promise<string>;
 }
+
+/** What one process has measured, in a form that travels between processes. */
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /** A registry with the process's own figures and the duration of public requests. */
 export function createMetrics(): Metrics {
@@ -29,5 +34,22 @@ export function createMetrics(): Metrics {
         duration.observe({ method, route, status: String(status) }, seconds);
       },
     },
+    render: () => registry.metrics(),
   };
+}
+
+/**
+ * The text of several processes' metrics. Each series is labelled with its process's number and none is summed: so
+ * a process that starts anew, or is missing once, resets no counter but its own, and rates stay true.
+ */
+export async function renderTogether(snapshots: ReadonlyMap<number, MetricsSnapshot>): Promise<string> {
+  const labelled = [...snapshots].map(([worker, metrics]) =>
+    metrics.map((metric) => ({
+      ...metric,
+      // With a label of their own no two values meet, so this adds up nothing; other ways leave metrics out.
+      aggregator: 'sum',
+      values: metric.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
+    })),
+  );
+  return await AggregatorRegistry.aggregate(labelled).metrics();
 }
