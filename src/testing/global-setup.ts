@@ -12,13 +12,15 @@ declare module 'vitest' {
 
 /**
  * Gives the tests of a project a Postgres and a Redis: those of TEST_DATABASE_URL and TEST_REDIS_URL, else servers
- * that are started for this run and end with it. A run without tests of that project starts none.
+ * that are started for this run and end with it; TEST_SERVERS=npm takes npm's, as on a machine that has no others.
+ * A run without tests of that project starts none.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { TEST_DATABASE_URL, TEST_REDIS_URL } = process.env;
+  const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_SERVERS } = process.env;
+  const source = TEST_SERVERS === 'npm' ? 'npm' : undefined;
   const [postgres, redis] = await Promise.allSettled([
-    TEST_DATABASE_URL ? given(TEST_DATABASE_URL) : startPostgres({ durable: false }),
-    TEST_REDIS_URL ? given(TEST_REDIS_URL) : startRedis(),
+    TEST_DATABASE_URL ? given(TEST_DATABASE_URL) : startPostgres({ durable: false, source }),
+    TEST_REDIS_URL ? given(TEST_REDIS_URL) : startRedis({ source }),
   ]);
   const stop = async () => {
     for (const server of [postgres, redis]) if (server.status === 'fulfilled') await server.value.stop();

@@ -18,5 +18,5 @@ export async function faketimeEnv(clockFile: string): Promise<Record<string, str
       DONT_FAKE_MONOTONIC: '1',
     };
   }
-  throw new Error('libfaketime is not installed here (Debian: apt-get install faketime)');
+  throw new Error('libfaketime is not installed here (Debian: apt-get install libfaketime)');
 }
