@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { uuidv7 } from 'uuidv7';
+import { z } from 'zod';
 import type { Finding } from './audit.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -7,26 +8,29 @@ import type { Engine } from './database/engine.ts';
 import { invariant } from './errors.ts';
 import { auditEvents, auditInbox } from './events/audit.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
-import type { EventEnvelope } from './events/event.ts';
+import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
+import type { Consume } from './events/handle.ts';
 import { consume, type EventHandler } from './events/inbox.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
-import { createRelay, type Relay, type Transport } from './events/relay.ts';
+import { createRelay, type Relay } from './events/relay.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
 import { createJobRunner } from './jobs/runner.ts';
+import { takeTurn } from './jobs/schedule-store.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import type { Part } from './lifecycle.ts';
-import { CLEAN_UP_EVERY_MS } from './limits.ts';
+import { CLEAN_UP_EVERY_MS, RELAY_HINT_MS } from './limits.ts';
 import type { AnyModule, ModuleContext, ModuleParts } from './module.ts';
 import type { Broadcast } from './redis/broadcast.ts';
 import type { Limiters } from './redis/limiters.ts';
+import type { QueueHandlers, Queues } from './redis/queues.ts';
 import type { Contract } from './rpc/contract.ts';
 import { createLocalApi } from './rpc/local.ts';
 import { createSagaEngine } from './saga/engine.ts';
 import type { Logger } from './telemetry/log.ts';
 
 /** A module that runs in this process, with everything the platform keeps for it. */
-export interface HostedModule {
+export interface HostedModule extends QueueMember {
   readonly definition: AnyModule;
   readonly name: string;
   readonly database: Database;
@@ -34,8 +38,10 @@ export interface HostedModule {
   readonly api: unknown;
   readonly idempotency: IdempotencyStore;
   /** Handles one event in this module; resolves when its inbox has recorded it. */
-  consume(event: EventEnvelope): Promise<void>;
-  /** Its background work: relay, sagas, jobs, schedules. */
+  readonly consume: Consume;
+  /** Looks for deliveries that may go now. */
+  wake(): void;
+  /** Its background work: relay, queue, sagas, jobs, schedules. */
   readonly workers: readonly Part[];
   /** Frees leases of processes that are certainly gone. */
   freeLeases(): Promise<void>;
@@ -47,7 +53,10 @@ export interface HostOptions {
   readonly config: Config;
   readonly log: Logger;
   readonly subscribers: Subscribers;
-  readonly transport: Transport;
+  /** Undefined without Redis. */
+  readonly queues: Queues | undefined;
+  /** Another module of this process. */
+  readonly find: (module: string) => HostedModule | undefined;
   /** The API of a module, hosted here or not. */
   readonly apiOf: (module: string) => unknown;
   readonly broadcast: Broadcast;
@@ -63,19 +72,25 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const database = options.engine.database(definition.schema);
   const idempotency = createIdempotency(database);
   const sagaEngine = createSagaEngine({ database, log });
-  const jobRunner = createJobRunner({ database, log });
+  const { queues, broadcast } = options;
+  const isWorker = options.config.roles.includes('worker');
+  const jobRunner = createJobRunner({
+    database,
+    log,
+    // Should nobody hear it, a worker finds the row by itself.
+    onQueued: (id) => queues?.send(name, { name: WORK, id: `job-${id}`, data: {} }).catch(() => undefined),
+  });
   const consumers = consumersOf(name, options.subscribers);
   const relay: Relay = createRelay({
     database,
     consumers,
-    transport: options.transport,
+    local: (consumer) => options.find(consumer)?.consume,
+    carrier: queues && createCarrier(name, queues),
     log,
   });
-  const outbox = createOutbox({
-    schema: definition.schema,
-    subscribers: options.subscribers,
-    wake: relay.wake,
-  });
+  const wake = isWorker ? relay.wake : hintWorkers(broadcast, name);
+  if (isWorker) subscribeToHints(broadcast, name, relay.wake);
+  const outbox = createOutbox({ schema: definition.schema, subscribers: options.subscribers, wake });
   const needs: Record<string, unknown> = {};
   for (const need of Object.keys(definition.needs)) needs[need] = options.apiOf(need);
 
@@ -90,7 +105,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     cursors: createCursors(await readSecret(database, 'cursor')),
     needs: needs as ModuleContext['needs'],
     newId: uuidv7,
-    broadcast: options.broadcast,
+    broadcast,
     limiters: options.limiters,
     callPublicApi: options.callPublicApi,
     secret: (secret: string) => readSecret(database, secret),
@@ -114,10 +129,15 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
         },
       },
     ],
-    log,
+    {
+      // Nobody else works in a folder, and turns written down there would keep its disk awake.
+      takeTurn: async (schedule) =>
+        options.engine.kind === 'embedded' || (await takeTurn(database, schedule.name, schedule.everyMs)),
+      isWoken: () => queues?.available ?? false,
+      log,
+    },
   );
-
-  return {
+  const member: HostedModule = {
     definition,
     name,
     database,
@@ -129,12 +149,14 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       invariant(handler, `${name} handles ${event.type}`);
       await consume(database, event, handler);
     },
+    wake,
     // What a module does not have is not looked for: an idle shop should leave its database idle.
     workers: [
       ...(parts.jobs ? [{ name: `${name} jobs`, start: jobRunner.start, stop: jobRunner.stop }] : []),
       { name: `${name} schedules`, start: scheduler.start, stop: scheduler.stop },
       ...(parts.sagas ? [{ name: `${name} sagas`, start: sagaEngine.start, stop: sagaEngine.stop }] : []),
       ...(consumers.length > 0 ? [{ name: `${name} relay`, start: relay.start, stop: relay.stop }] : []),
+      ...(queues ? queueParts(queues) : []),
     ],
     async freeLeases() {
       await sagaEngine.freeLeases();
@@ -148,6 +170,47 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       yield* auditInbox(name, database);
     },
   };
+
+  /** Work that other processes, and the clock in Redis, hand to this module's workers. */
+  function queueParts(shared: Queues): Part[] {
+    const jobs: QueueHandlers = {
+      ...eventJobs(member, shared, options.find, log),
+      async [TURN](data) {
+        await scheduler.look(turnSchema.parse(data).id);
+      },
+      async [WORK]() {
+        await jobRunner.drain();
+      },
+    };
+    return [
+      shared.worker(name, jobs),
+      ...scheduler.woken.map(({ name: id, everyMs }) => shared.repeat(name, { name: TURN, id }, everyMs)),
+    ];
+  }
+
+  return member;
+}
+
+/** Names of the jobs in a module's queue that are not about events: a schedule's turn, and a job that is queued. */
+const TURN = 'turn';
+const WORK = 'work';
+const turnSchema = z.object({ id: z.string() });
+
+/** Tells the workers of other processes that there is something to deliver; many commits make one hint. */
+function hintWorkers(broadcast: Broadcast, module: string): () => void {
+  let isHinted = false;
+  return () => {
+    if (isHinted) return;
+    isHinted = true;
+    setTimeout(() => {
+      isHinted = false;
+      broadcast.publish(`outbox:${module}`, null);
+    }, RELAY_HINT_MS);
+  };
+}
+
+function subscribeToHints(broadcast: Broadcast, module: string, wake: () => void): void {
+  broadcast.subscribe(`outbox:${module}`, { schema: z.null(), onMessage: wake, onGap: wake });
 }
 
 async function readSecret(database: Database, name: string): Promise<string> {

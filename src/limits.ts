@@ -106,6 +106,10 @@ export const HEALTH_TIMEOUT_MS = 2_000;
 export const POOL_QUEUE = 500;
 /** Longer than this nobody waits for a connection: the caller has better uses for the rest of its 30 s. */
 export const POOL_WAIT_MS = 5_000;
+/** Then a closing pool cuts off who still uses a connection; with ROLLBACK_DEADLINE_MS within PART_STOP_TIMEOUT_MS. */
+export const POOL_CLOSE_MS = 9_000;
+/** A session that prepared more texts than this is renewed; the shop has about 150, lists of filters some more. */
+export const SESSION_STATEMENTS = 1_000;
 /** From dialling to the first "ready"; a server that is there takes some ms. */
 export const CONNECT_TIMEOUT_MS = 5_000;
 /** Set for each login: a statement that takes longer has lost its caller. */
@@ -155,3 +159,27 @@ export const WORKER_STOP_TIMEOUT_MS = 40_000;
 export const METRICS_TIMEOUT_MS = 2_000;
 /** A scraped worker waits this long for the primary's answer. */
 export const METRICS_ANSWER_MS = METRICS_TIMEOUT_MS + 1_000;
+
+/** Jobs of one module's queue that one process works on at once; each holds a database connection now and then. */
+export const QUEUE_CONCURRENCY = 8;
+/** A job whose worker is not heard of for this long is given to another one. */
+export const QUEUE_LOCK_MS = 30_000;
+/** How often a job may lose its worker; the tries that count are in Postgres, so this only bounds madness. */
+export const QUEUE_STALLS = 100;
+/** A worker that is told to stop waits this long for its jobs; what is cut off is done again by another. */
+export const QUEUE_STOP_MS = 8_000;
+/** Schedules are written into Redis anew this often, in case it was emptied. */
+export const QUEUE_RENEW_MS = 30_000;
+/** With Redis to wake it, a worker looks at its schedules by itself only every so many of their periods. */
+export const SCHEDULE_LOOKS = 4;
+/** Schedules of a shorter period are not woken by Redis: looking is cheaper than being told. */
+export const SCHEDULE_WAKE_MS = 1_000;
+/** A schedule counts as due this share of its period early, so that being woken on the minute never skips one. */
+export const SCHEDULE_EARLY = 0.1;
+
+/** Deliveries of one consumer on their way at once, in this process and in Redis: a slow consumer cannot fill it. */
+export const RELAY_LEASED = 500;
+/** A delivery that could be handed to nobody is offered again after this. */
+export const DELIVERY_REOFFER_MS = 1_000;
+/** Hints to the workers of other processes are sent at most this often; a hint tells no more than "look". */
+export const RELAY_HINT_MS = 5;

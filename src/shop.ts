@@ -25,6 +25,7 @@ import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
 import { createBroadcast } from './redis/broadcast.ts';
 import { createLimiters } from './redis/limiters.ts';
+import { createQueues } from './redis/queues.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { shopIdOf } from './redis/shop-id.ts';
 import type { Api, Contract } from './rpc/contract.ts';
@@ -116,6 +117,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
   const shopId = shopIdOf(config);
   const broadcast = createBroadcast(redis, shopId, log);
   const limiters = createLimiters(redis, shopId);
+  const queues = redis && createQueues(redis, shopId, log);
   const hosted = new Map<string, HostedModule>();
   const apiOf = (module: string): unknown => {
     const api = hosted.get(module)?.api ?? elsewhere[module];
@@ -129,11 +131,8 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       config,
       log,
       subscribers: subscribersOf(options.modules.map((known) => known.contract)),
-      transport: async (consumer, event) => {
-        const target = hosted.get(consumer);
-        invariant(target, `consumer ${consumer} is hosted here`);
-        await target.consume(event);
-      },
+      queues,
+      find: (module) => hosted.get(module),
       apiOf,
       broadcast,
       limiters,
@@ -202,6 +201,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     [
       { name: 'database', stop: () => engines.close() },
       { name: 'redis', stop: () => redis?.close() },
+      { name: 'queues', stop: () => queues?.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
       port('opsUrl', opsApp, config.opsHost, config.opsPort),

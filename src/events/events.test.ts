@@ -11,9 +11,10 @@ import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
 import { defineEvent, type EventEnvelope } from './event.ts';
+import type { Consume } from './handle.ts';
 import { consume } from './inbox.ts';
 import { createOutbox, type Subscribers } from './outbox.ts';
-import { createRelay, type Transport } from './relay.ts';
+import { createRelay } from './relay.ts';
 
 const log = pino({ level: 'silent' });
 const counted = defineEvent('test.counted.v1', z.object({ n: z.int() }));
@@ -43,8 +44,8 @@ describe('events', () => {
   }
 
   /** Delivers what is due until nothing is, then stops. */
-  async function relayUntil(done: () => Promise<boolean>, transport: Transport): Promise<void> {
-    const relay = createRelay({ database, consumers: ['test'], transport, log });
+  async function relayUntil(done: () => Promise<boolean>, handler: Consume): Promise<void> {
+    const relay = createRelay({ database, consumers: ['test'], local: () => handler, log });
     relay.start();
     for (let look = 0; look < 500 && !(await done()); look += 1) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -53,7 +54,7 @@ describe('events', () => {
     await relay.stop();
   }
 
-  const countEffect: Transport = async (_consumer, event) => {
+  const countEffect: Consume = async (event) => {
     await consume(database, event, async (received, once) => {
       await once(async (tx) => {
         await tx.rows(sql`insert into test.effect (n) values (${(received.data as { n: number }).n})`);
@@ -113,16 +114,16 @@ describe('events', () => {
       data: { n: 7 },
       trace: null,
     };
-    await Promise.all([1, 2, 3].map(() => countEffect('test', event)));
+    await Promise.all([1, 2, 3].map(() => countEffect(event)));
     expect(await effects()).toEqual([7]);
   });
 
   it('does not remember an event whose effect failed', async () => {
     await append('s', 1);
     let failures = 1;
-    await relayUntil(effectsAre(1), async (consumer, event) => {
+    await relayUntil(effectsAre(1), async (event) => {
       if (failures-- > 0) throw new Error('not now');
-      await countEffect(consumer, event);
+      await countEffect(event);
     });
     expect(await effects()).toEqual([1]);
     expect(await audit()).toEqual([]);
@@ -134,9 +135,9 @@ describe('events', () => {
     await database.rows(
       sql`update test.delivery set attempts = ${DELIVERY_ATTEMPTS - 1} where stream = 's' and version = 1`,
     );
-    const poison: Transport = async (consumer, event) => {
+    const poison: Consume = async (event) => {
       if (event.stream === 's' && event.version === 1) throw new Error('poison');
-      await countEffect(consumer, event);
+      await countEffect(event);
     };
     const parked = async () => (await listDeliveries(database, { state: 'parked', limit: 10 })).length === 1;
     await relayUntil(parked, poison);
@@ -169,7 +170,7 @@ describe('events', () => {
     const stalled = createRelay({
       database,
       consumers: ['test'],
-      transport: async () => {
+      local: () => async () => {
         reached.resolve();
         await held.promise;
         throw new Error('the stalled relay speaks at last');
@@ -192,7 +193,7 @@ describe('events', () => {
     const streams = Array.from({ length: 20 }, (_, index) => `s${index}`);
     for (const stream of streams) await append(stream, 1, 2, 3);
     const relays = Array.from({ length: 4 }, () =>
-      createRelay({ database, consumers: ['test'], transport: countEffect, log }),
+      createRelay({ database, consumers: ['test'], local: () => countEffect, log }),
     );
     for (const relay of relays) relay.start();
     for (let look = 0; look < 500 && !(await effectsAre(60)()); look += 1) {

@@ -32,7 +32,12 @@ export interface JobRunner {
  * Runs one module's jobs from their rows. A running job holds a lease that its progress renews; when its process
  * dies, another run resumes it from the progress that was committed.
  */
-export function createJobRunner(options: { database: Database; log: Logger }): JobRunner {
+export function createJobRunner(options: {
+  database: Database;
+  log: Logger;
+  /** Called after the commit that queued a job; another process may be the one that runs it. */
+  onQueued?: (id: string) => void;
+}): JobRunner {
   const { database, log } = options;
   const table = sql`${sql.identifier(database.schema)}.job`;
   const lease = sql`now() + ${JOB_LEASE_MS}::int * interval '1 millisecond'`;
@@ -117,7 +122,10 @@ export function createJobRunner(options: { database: Database; log: Logger }): J
         await tx.rows(sql`
           insert into ${table} (id, kind, input, total)
           values (${job.id}, ${job.kind}, ${JSON.stringify(job.input)}::text::jsonb, ${job.total ?? 0})`);
-        tx.onCommit(() => wake());
+        tx.onCommit(() => {
+          wake();
+          options.onQueued?.(job.id);
+        });
       },
       async get(id) {
         const [job] = await database.rows<Job>(sql`

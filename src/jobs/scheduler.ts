@@ -1,39 +1,81 @@
 import { runInContext } from '../context.ts';
 import { sleep } from '../deadline.ts';
+import { AppError } from '../errors.ts';
+import { SCHEDULE_LOOKS, SCHEDULE_WAKE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace } from '../telemetry/trace-context.ts';
 import type { Schedule } from './jobs.ts';
 
 export interface Scheduler {
+  /** The schedules that somebody else had better wake: the others look often enough. */
+  readonly woken: readonly Schedule[];
+  /** Runs a schedule if it is due and not running here; resolves when that has ended. Never rejects. */
+  look(name: string): Promise<void>;
   start(): void;
   /** Resolves when the runs in progress have ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs each schedule again and again, never twice at once in this process. What is due is decided by rows in the
- * database, so several processes may run the same schedules and a missed run is only late.
+ * Runs each schedule again and again, never twice at once in this process. `takeTurn` decides among processes who
+ * runs it; what there is to do is decided by rows in the database, so a missed run is only late.
  */
-export function createScheduler(schedules: readonly Schedule[], log: Logger): Scheduler {
+export function createScheduler(
+  schedules: readonly Schedule[],
+  options: {
+    takeTurn: (schedule: Schedule) => Promise<boolean>;
+    /** Whether somebody calls `look` in time, so that looking by itself is for emergencies. */
+    isWoken: () => boolean;
+    log: Logger;
+  },
+): Scheduler {
+  const { takeTurn, isWoken, log } = options;
   const stopping = new AbortController();
+  const running = new Map<string, Promise<void>>();
+  const woken = schedules.filter(({ everyMs }) => everyMs >= SCHEDULE_WAKE_MS);
   let loops: Promise<void>[] = [];
+
+  async function run(schedule: Schedule): Promise<void> {
+    const { name } = schedule;
+    try {
+      if (await takeTurn(schedule)) {
+        await runInContext({ requestId: `schedule-${name}`, ...newTrace() }, schedule.run);
+      }
+    } catch (error) {
+      const passes = error instanceof AppError && error.kind === 'unavailable';
+      log[passes ? 'warn' : 'error']({ err: error, schedule: name }, 'schedule failed');
+    }
+  }
+
+  async function look(schedule: Schedule): Promise<void> {
+    const { name } = schedule;
+    const underWay = running.get(name);
+    if (underWay) return await underWay;
+    const work = run(schedule).finally(() => running.delete(name));
+    running.set(name, work);
+    await work;
+  }
 
   async function loop(schedule: Schedule): Promise<void> {
     while (!stopping.signal.aborted) {
-      await runInContext({ requestId: `schedule-${schedule.name}`, ...newTrace() }, schedule.run).catch(
-        (error: unknown) => log.error({ err: error, schedule: schedule.name }, 'schedule failed'),
-      );
-      await sleep(schedule.everyMs, stopping.signal);
+      await look(schedule);
+      const looks = woken.includes(schedule) && isWoken() ? SCHEDULE_LOOKS : 1;
+      await sleep(schedule.everyMs * looks, stopping.signal);
     }
   }
 
   return {
+    woken,
+    async look(name) {
+      const schedule = schedules.find((each) => each.name === name);
+      if (schedule && !stopping.signal.aborted) await look(schedule);
+    },
     start() {
       loops = schedules.map(loop);
     },
     async stop() {
       stopping.abort();
-      await Promise.all(loops);
+      await Promise.all([...loops, ...running.values()]);
     },
   };
 }

@@ -1,0 +1,34 @@
+import { runInContext } from '../context.ts';
+import { withDeadline } from '../deadline.ts';
+import { DELIVERY_ATTEMPTS, DELIVERY_LEASE_MS } from '../limits.ts';
+import type { Logger } from '../telemetry/log.ts';
+import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import type { EventEnvelope } from './event.ts';
+
+/** Hands an event to its consumer and resolves once the consumer's inbox has recorded it. */
+export type Consume = (event: EventEnvelope) => Promise<void>;
+
+/**
+ * Lets a consumer of this process handle a delivery, in the trace of the request that caused it and within the
+ * time of a lease. Resolves with why it failed, or null.
+ */
+export async function handle(
+  delivery: { event: EventEnvelope; consumer: string; attempts: number },
+  consume: Consume,
+  log: Logger,
+): Promise<string | null> {
+  const { event, consumer, attempts } = delivery;
+  const caller = parseTraceparent(event.trace) ?? newTrace();
+  try {
+    await runInContext({ requestId: `event-${event.id}`, ...caller }, () =>
+      withDeadline(consume(event), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`),
+    );
+    return null;
+  } catch (error) {
+    const fields = { err: error, eventId: event.id, type: event.type, consumer, attempts: attempts + 1 };
+    if (attempts + 1 >= DELIVERY_ATTEMPTS)
+      log.error(fields, 'event parked: retry or skip it with `banyan events`');
+    else log.warn(fields, 'event handler failed, will be tried again');
+    return error instanceof Error ? error.message : String(error);
+  }
+}
