@@ -1,6 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
-import { BROADCAST_BYTES } from '../limits.ts';
+import { BROADCAST_BYTES, REDIS_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Redis } from './redis.ts';
 
@@ -69,17 +69,24 @@ export function createBroadcast(redis: Redis | undefined, shopId: string, log: L
   };
 }
 
-/** Hears a channel for ever; `tellOfGap` is called whenever hearing begins, the first time too. */
+/**
+ * Hears a channel for ever. `tellOfGap` is called whenever hearing begins, the first time too, and after each
+ * outage: what others had to say meanwhile they could not send.
+ */
 function listen(redis: Redis, channel: string, receive: (text: string) => void, tellOfGap: () => void): void {
-  const connection = redis.connect({ autoResubscribe: false, maxRetriesPerRequest: 0 });
-  connection.on('message', (_, text) => receive(text));
-  connection.on('ready', () => {
+  const connection = redis.connect({
+    autoResubscribe: false,
+    commandTimeout: REDIS_TIMEOUT_MS,
+    maxRetriesPerRequest: 0,
+  });
+  // To subscribe again changes nothing, and shows whether the socket still has another end.
+  const hear = () => {
+    if (connection.status !== 'ready') return;
     connection.subscribe(channel).then(tellOfGap, () => connection.disconnect(true));
-  });
-  // After an outage nobody knows whether this socket still has another end: a new one has.
-  redis.onBack(() => {
-    if (connection.status === 'ready') connection.disconnect(true);
-  });
+  };
+  connection.on('message', (_, text) => receive(text));
+  connection.on('ready', hear);
+  redis.onBack(hear);
 }
 
 function parse(text: string): z.output<typeof envelopeSchema> | undefined {
