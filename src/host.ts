@@ -137,19 +137,40 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       log,
     },
   );
-  const member: HostedModule = {
-    definition,
+  const member: QueueMember = {
     name,
     database,
-    parts,
-    api: createLocalApi(contract, parts.api),
-    idempotency,
     async consume(event) {
       const handler = handlers.get(event.type);
       invariant(handler, `${name} handles ${event.type}`);
       await consume(database, event, handler);
     },
     wake,
+  };
+
+  /** Work that other processes, and the clock in Redis, hand to this module's workers. */
+  function queueParts(shared: Queues): Part[] {
+    const jobs: QueueHandlers = {
+      ...eventJobs(member, shared, options.find, log),
+      async [TURN](data) {
+        await scheduler.look(turnSchema.parse(data).id);
+      },
+      async [WORK]() {
+        await jobRunner.drain();
+      },
+    };
+    return [
+      shared.worker(name, jobs),
+      ...scheduler.woken.map(({ name: id, everyMs }) => shared.repeat(name, { name: TURN, id }, everyMs)),
+    ];
+  }
+
+  return {
+    ...member,
+    definition,
+    parts,
+    api: createLocalApi(contract, parts.api),
+    idempotency,
     // What a module does not have is not looked for: an idle shop should leave its database idle.
     workers: [
       ...(parts.jobs ? [{ name: `${name} jobs`, start: jobRunner.start, stop: jobRunner.stop }] : []),
@@ -170,25 +191,6 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       yield* auditInbox(name, database);
     },
   };
-
-  /** Work that other processes, and the clock in Redis, hand to this module's workers. */
-  function queueParts(shared: Queues): Part[] {
-    const jobs: QueueHandlers = {
-      ...eventJobs(member, shared, options.find, log),
-      async [TURN](data) {
-        await scheduler.look(turnSchema.parse(data).id);
-      },
-      async [WORK]() {
-        await jobRunner.drain();
-      },
-    };
-    return [
-      shared.worker(name, jobs),
-      ...scheduler.woken.map(({ name: id, everyMs }) => shared.repeat(name, { name: TURN, id }, everyMs)),
-    ];
-  }
-
-  return member;
 }
 
 /** Names of the jobs in a module's queue that are not about events: a schedule's turn, and a job that is queued. */
