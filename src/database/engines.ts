@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts';
 import { openPostgres, type PostgresEngine } from './postgres.ts';
 import { requirePatchedDriver } from './postgres-connection.ts';
 import type { PoolState } from './postgres-pool.ts';
-import { loginOf, makeRoles, type SchemaOwner } from './roles.ts';
+import { loginOf, makeRoles, requireRoles, type SchemaOwner } from './roles.ts';
 
 /** The databases of the modules that this process hosts: one that all share, or a login for each. */
 export interface Engines {
@@ -54,6 +54,7 @@ async function openOnPostgres(
 ): Promise<Engines> {
   requirePatchedDriver();
   const made = migrate === 'auto' ? await makeRoles(database, owners) : [];
+  if (migrate === 'off') await requireRoles(database, owners);
   const engines = new Map<string, PostgresEngine>();
   for (const [index, { module }] of owners.entries()) {
     const share = shareOf(database.poolMax, owners.length, index);

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm';
 import { invariant } from '../errors.ts';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from '../limits.ts';
 import type { Engine, ScriptSession } from './engine.ts';
+import { lockRoles } from './roles.ts';
 
 const folder = join(import.meta.dirname, '../../drizzle');
 
@@ -83,8 +84,10 @@ async function setTimeouts(session: ScriptSession): Promise<void> {
       join pg_roles r on r.oid = s.setrole join pg_database d on d.oid = s.setdatabase
       where r.rolname = current_user and d.datname = current_database()) as known`);
   const known = row?.known ?? [];
-  for (const [name, ms] of Object.entries(timeouts)) {
-    if (known.includes(`${name}=${ms}`)) continue;
+  const changed = Object.entries(timeouts).filter(([name, ms]) => !known.includes(`${name}=${ms}`));
+  // Modules with one login between them are perhaps migrated by several processes now.
+  if (changed.length > 0) await session.rows(lockRoles);
+  for (const [name, ms] of changed) {
     await session.exec(
       `alter role current_user in database "${row?.database.replaceAll('"', '""')}" set ${name} = ${ms}`,
     );

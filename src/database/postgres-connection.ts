@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
 import postgres from 'postgres';
-import { withDeadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
-import { CONNECT_TIMEOUT_MS, QUERY_DEADLINE_MS, ROLLBACK_DEADLINE_MS } from '../limits.ts';
+import { CONNECTION_LIFE_MS, SESSION_STATEMENTS } from '../limits.ts';
+import { DEADLINES, type Deadlines } from './postgres-deadlines.ts';
 import { databaseUnavailable, endsSession, postgresFailure } from './postgres-errors.ts';
 import {
   parsers,
@@ -25,23 +25,30 @@ export interface PostgresLogin {
   readonly applicationName: string;
 }
 
-/** One session. Once it is lost every statement on it is refused: it never comes back as another session. */
+export interface ConnectionOptions {
+  readonly deadlines?: Deadlines;
+  /** Called once when the session ends; `wasSilent` when the server missed a deadline of ours. */
+  readonly onEnd?: (wasSilent: boolean) => void;
+}
+
+/** One session. Once it has ended every statement on it is refused: it never comes back as another session. */
 export interface PostgresConnection {
   /** False as soon as the session has ended, for whatever reason. */
   readonly usable: boolean;
-  readonly openedAt: number;
+  /** True when it is better renewed: it is old, or holds many prepared statements. */
+  readonly worn: boolean;
   /** Runs one statement, prepared once per session. */
   readonly query: RunStatement;
-  /** Runs a script of statements; with `timeoutMs` instead of QUERY_DEADLINE_MS. Returns the last one's command tag. */
+  /** Runs a script of statements; with `timeoutMs` instead of the deadline of queries. Returns the last one's command. */
   exec(script: string, timeoutMs?: number): Promise<string>;
-  /** Ends the session in order. */
+  /** Ends the session in order. Never rejects. */
   close(): Promise<void>;
   /** Cuts the session off; what is under way on it is rejected. */
   destroy(): void;
 }
 
 /** The driver with our patch; `patches/` says what it mends. */
-const PATCH = 1;
+const PATCH = 2;
 
 /**
  * Throws when the driver was installed without its patch, as `npm ci --ignore-scripts` does: unpatched, a lost
@@ -59,17 +66,25 @@ export function requirePatchedDriver(driver: unknown = postgres): void {
 /**
  * Prepares one session; it is dialled by its first statement. The driver is given one connection and its socket
  * is ours, because its own pool dials again by itself, and would run the rest of a transaction whose session was
- * lost outside of any transaction. So a session that is lost, or whose statement misses its deadline, ends here.
+ * lost outside of any transaction. So a session that is lost, or whose statement misses its deadline, ends here,
+ * and everything under way on it is rejected here: the driver forgets some of what it had still to send.
  */
-export function openConnection(login: PostgresLogin, onLost: () => void = () => {}): PostgresConnection {
+export function openConnection(login: PostgresLogin, options: ConnectionOptions = {}): PostgresConnection {
+  const { deadlines = DEADLINES, onEnd } = options;
+  const openedAt = performance.now();
+  const underWay = new Set<(error: unknown) => void>();
+  const texts = new Set<string>();
   let socket: Socket | undefined;
   let usable = true;
+  let isGreeted = false;
 
-  function lose(): void {
+  function end(cause: unknown, wasSilent = false): void {
     if (!usable) return;
     usable = false;
     socket?.destroy();
-    onLost();
+    const failure = databaseUnavailable(cause);
+    for (const reject of underWay) reject(failure);
+    onEnd?.(wasSilent);
   }
 
   const sql = postgres(login.url, {
@@ -79,66 +94,82 @@ export function openConnection(login: PostgresLogin, onLost: () => void = () => 
     fetch_types: false,
     idle_timeout: 0,
     max_lifetime: null,
-    connect_timeout: CONNECT_TIMEOUT_MS / 1000,
+    connect_timeout: deadlines.connectMs / 1000,
     connection: { application_name: login.applicationName },
     types: wireTypes as unknown as Record<string, postgres.PostgresType>,
     onnotice: () => undefined,
-    onclose: lose,
-    async socket(options: { host: string[]; port: number[]; path: string | false }) {
+    onparameter() {
+      isGreeted = true;
+    },
+    onclose: () => end(sessionLost()),
+    async socket(target: Target) {
       // A server that hangs up while it greets us makes the driver dial again, unasked.
-      if (socket !== undefined) lose();
+      if (socket !== undefined) end(sessionLost());
       if (!usable) throw sessionLost();
-      socket = await dial(options);
+      socket = await dial(target, deadlines.connectMs);
       if (!usable) socket.destroy();
       return socket;
     },
   } as postgres.Options<Record<string, postgres.PostgresType>>);
 
-  /** Ends with `work`, or cuts the session off at the deadline: what it would answer later, nobody can use. */
-  async function bounded<T>(work: PromiseLike<T>, timeoutMs: number): Promise<T> {
-    try {
-      return await withDeadline(Promise.resolve(work), timeoutMs, 'the database');
-    } catch (error) {
-      // An AppError is the deadline's.
-      if (error instanceof AppError || endsSession(error)) lose();
-      throw error instanceof AppError ? databaseUnavailable(error) : postgresFailure(error);
-    }
+  /** Settles as `work` does, or when the session ends, which it does at the deadline: nobody can use a later answer. */
+  function bounded<T>(work: PromiseLike<T>, timeoutMs: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const late = setTimeout(() => end(missed(timeoutMs), true), timeoutMs);
+      const settle = () => {
+        clearTimeout(late);
+        underWay.delete(fail);
+      };
+      const fail = (error: unknown) => {
+        settle();
+        reject(error);
+      };
+      underWay.add(fail);
+      work.then(
+        (value) => {
+          settle();
+          resolve(value);
+        },
+        (error: unknown) => {
+          // What fails before the server's greeting is the way to it, whatever the system or TLS calls it.
+          const isLost = !isGreeted || endsSession(error);
+          // First, or the end of the session would reject it with less than is known.
+          fail(isLost ? databaseUnavailable(error) : postgresFailure(error));
+          if (isLost) end(error);
+        },
+      );
+    });
   }
 
   return {
     get usable() {
       return usable;
     },
-    openedAt: performance.now(),
-    async query<Row>(text: string, params: readonly unknown[] = [], options: StatementOptions = {}) {
+    get worn() {
+      return texts.size > SESSION_STATEMENTS || performance.now() - openedAt > CONNECTION_LIFE_MS;
+    },
+    async query<Row>(text: string, params: readonly unknown[] = [], { rowMode }: StatementOptions = {}) {
       if (!usable) throw databaseUnavailable(sessionLost());
-      const query = sql.unsafe(
-        text,
-        params.map(toText) as never[],
-        {
-          prepare: login.prepare,
-          // A statement without parameters would otherwise go unprepared.
-          simple: false,
-        } as never,
-      );
-      const result = await bounded(
-        options.rowMode === 'array' ? query.values() : query.execute(),
-        QUERY_DEADLINE_MS,
-      );
+      if (login.prepare) texts.add(text);
+      // A statement without parameters would otherwise go unprepared.
+      const how = { prepare: login.prepare, simple: false } as never;
+      const query = sql.unsafe(text, params.map(toText) as never[], how);
+      const result = await bounded(rowMode === 'array' ? query.values() : query, deadlines.queryMs);
       return { rows: [...result] as Row[], affectedRows: result.count ?? 0 } satisfies StatementResult<Row>;
     },
-    async exec(script, timeoutMs = QUERY_DEADLINE_MS) {
+    async exec(script, timeoutMs = deadlines.queryMs) {
       if (!usable) throw databaseUnavailable(sessionLost());
-      const result = await bounded(sql.unsafe(script).simple(), timeoutMs);
-      return (result as unknown as { command: string }).command;
+      const result: unknown = await bounded(sql.unsafe(script).simple(), timeoutMs);
+      // Several statements give a plain list of results.
+      const last = Array.isArray(result) && !('command' in result) ? result.at(-1) : result;
+      return (last as { command: string }).command;
     },
     async close() {
       if (!usable) return;
-      const ended = sql.end({ timeout: ROLLBACK_DEADLINE_MS / 1000 }).catch(() => undefined);
-      await ended;
-      lose();
+      await sql.end({ timeout: deadlines.rollbackMs / 1000 }).catch(() => undefined);
+      end(sessionLost());
     },
-    destroy: lose,
+    destroy: () => end(sessionLost()),
   };
 }
 
@@ -155,16 +186,26 @@ function sessionLost(): Error {
   return Object.assign(new Error('the session was lost'), { code: 'CONNECTION_CLOSED' });
 }
 
+function missed(timeoutMs: number): Error {
+  return new Error(`the database did not answer within ${timeoutMs} ms`);
+}
+
+interface Target {
+  readonly host: string[];
+  readonly port: number[];
+  readonly path: string | false;
+}
+
 /** Connects to the first of the URL's hosts that answers. */
-async function dial(options: { host: string[]; port: number[]; path: string | false }): Promise<Socket> {
-  const addresses = options.path
-    ? [{ path: options.path }]
-    : options.host.map((host, index) => ({ host, port: Number(options.port[index] ?? options.port[0]) }));
+async function dial(target: Target, timeoutMs: number): Promise<Socket> {
+  const addresses = target.path
+    ? [{ path: target.path }]
+    : target.host.map((host, index) => ({ host, port: Number(target.port[index] ?? target.port[0]) }));
   let failure: unknown;
   for (const address of addresses) {
     const socket = connect({ ...address, noDelay: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const late = setTimeout(() => socket.destroy(timedOut()), CONNECT_TIMEOUT_MS);
+    const late = setTimeout(() => socket.destroy(timedOut()), timeoutMs);
     socket.once('connect', resolve);
     socket.once('error', reject);
     try {

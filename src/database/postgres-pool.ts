@@ -1,6 +1,8 @@
+import { withDeadline } from '../deadline.ts';
 import { AppError } from '../errors.ts';
-import { CONNECTION_LIFE_MS, POOL_QUEUE, POOL_WAIT_MS } from '../limits.ts';
+import { POOL_QUEUE } from '../limits.ts';
 import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
+import { DEADLINES } from './postgres-deadlines.ts';
 import { databaseUnavailable } from './postgres-errors.ts';
 
 export interface PoolState {
@@ -20,7 +22,7 @@ export interface PostgresPool {
    */
   use<T>(work: (connection: PostgresConnection) => Promise<T>): Promise<T>;
   state(): PoolState;
-  /** Refuses new work, lets what is under way end, and closes the connections. */
+  /** Refuses new work, lets what is under way end for POOL_CLOSE_MS at most, and closes the connections. */
   close(): Promise<void>;
 }
 
@@ -29,33 +31,43 @@ export interface PostgresPool {
  * a restart of the server the next statement dials anew, and no repair is needed. Connections last used are used
  * first, so that those not needed grow old.
  */
-export function createPostgresPool(login: PostgresLogin, max: number): PostgresPool {
+export function createPostgresPool(login: PostgresLogin, max: number, deadlines = DEADLINES): PostgresPool {
   const idle: PostgresConnection[] = [];
+  const inUse = new Set<PostgresConnection>();
   const waiters: Waiter[] = [];
   let busy = 0;
-  let closing = false;
-  let drained: (() => void) | undefined;
+  let state: 'open' | 'closing' | 'closed' = 'open';
+  let closed: Promise<void> | undefined;
+  const drained = Promise.withResolvers<void>();
 
-  function takeIdle(): PostgresConnection {
+  function take(): PostgresConnection {
+    // Whoever waited while the pool was cut off must not dial anew.
+    if (state === 'closed') throw poolClosed();
     for (let connection = idle.pop(); connection; connection = idle.pop()) {
-      if (connection.usable) return connection;
+      if (connection.usable && !connection.worn) return connection;
+      void connection.close();
     }
-    const fresh: PostgresConnection = openConnection(login, () => {
-      const place = idle.indexOf(fresh);
-      if (place >= 0) idle.splice(place, 1);
+    const fresh: PostgresConnection = openConnection(login, {
+      deadlines,
+      onEnd(wasSilent) {
+        const place = idle.indexOf(fresh);
+        if (place >= 0) idle.splice(place, 1);
+        // Behind a silent server, or a path that swallows packets, the idle ones would each cost a caller a deadline.
+        if (wasSilent) for (const connection of idle.splice(0)) connection.destroy();
+      },
     });
     return fresh;
   }
 
   async function permit(): Promise<void> {
-    if (closing) throw databaseUnavailable(new Error('the pool is closed'));
+    if (state !== 'open') throw poolClosed();
     if (busy < max) {
       busy += 1;
       return;
     }
     if (waiters.length >= POOL_QUEUE) throw databaseBusy();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { resolve, reject, timer: setTimeout(() => giveUp(waiter), POOL_WAIT_MS) };
+    const waiter: Waiter = { resolve, reject, timer: setTimeout(() => giveUp(waiter), deadlines.waitMs) };
     waiters.push(waiter);
     await promise;
   }
@@ -66,10 +78,7 @@ export function createPostgresPool(login: PostgresLogin, max: number): PostgresP
   }
 
   /** Hands the permit on, or takes it back. */
-  function release(connection: PostgresConnection): void {
-    const isOld = performance.now() - connection.openedAt > CONNECTION_LIFE_MS;
-    if (isOld || closing) void connection.close();
-    else if (connection.usable) idle.push(connection);
+  function release(): void {
     const next = waiters.shift();
     if (next) {
       clearTimeout(next.timer);
@@ -77,28 +86,51 @@ export function createPostgresPool(login: PostgresLogin, max: number): PostgresP
       return;
     }
     busy -= 1;
-    if (busy === 0) drained?.();
+    if (busy === 0 && state !== 'open') drained.resolve();
+  }
+
+  function putBack(connection: PostgresConnection): void {
+    inUse.delete(connection);
+    if (!connection.usable) return;
+    if (connection.worn) void connection.close();
+    else idle.push(connection);
+  }
+
+  function cutOff(): void {
+    for (const { timer, reject } of waiters.splice(0)) {
+      clearTimeout(timer);
+      reject(poolClosed());
+    }
+    for (const connection of [...inUse]) connection.destroy();
+  }
+
+  async function shut(): Promise<void> {
+    state = 'closing';
+    if (busy === 0) drained.resolve();
+    await withDeadline(drained.promise, deadlines.closeMs, 'the database pool').catch(cutOff);
+    state = 'closed';
+    await Promise.all(idle.splice(0).map((connection) => connection.close()));
   }
 
   return {
     async use(work) {
       await permit();
-      const connection = takeIdle();
       try {
-        return await work(connection);
+        const connection = take();
+        inUse.add(connection);
+        try {
+          return await work(connection);
+        } finally {
+          putBack(connection);
+        }
       } finally {
-        release(connection);
+        release();
       }
     },
     state: () => ({ max, busy, idle: idle.length, waiting: waiters.length }),
-    async close() {
-      closing = true;
-      if (busy > 0) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        drained = resolve;
-        await promise;
-      }
-      await Promise.all(idle.splice(0).map((connection) => connection.close()));
+    close() {
+      closed ??= shut();
+      return closed;
     },
   };
 }
@@ -113,4 +145,8 @@ function databaseBusy(): AppError {
   return new AppError('unavailable', 'database_busy', 'the database has too much to do', {
     retryAfterSeconds: 1,
   });
+}
+
+function poolClosed(): AppError {
+  return databaseUnavailable(new Error('the pool is closed'));
 }

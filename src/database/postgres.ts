@@ -1,11 +1,11 @@
 import { withDeadline } from '../deadline.ts';
 import { invariant } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { MIGRATION_DEADLINE_MS, ROLLBACK_DEADLINE_MS, TRANSACTION_DEADLINE_MS } from '../limits.ts';
+import { MIGRATION_DEADLINE_MS } from '../limits.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
 import type { Engine } from './engine.ts';
 import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
-import { databaseUnavailable } from './postgres-errors.ts';
+import { DEADLINES, type Deadlines } from './postgres-deadlines.ts';
 import { createPostgresPool, type PoolState } from './postgres-pool.ts';
 import { insideTransaction, refuseInsideTransaction } from './scope.ts';
 import { openDrizzle, type RunStatement, runRows } from './statement.ts';
@@ -17,8 +17,8 @@ export interface PostgresEngine extends Engine {
 }
 
 /** Prepares a pool of up to `max` connections; nothing is dialled until it is used. */
-export function openPostgres(login: PostgresLogin, max: number): PostgresEngine {
-  const pool = createPostgresPool(login, max);
+export function openPostgres(login: PostgresLogin, max: number, deadlines = DEADLINES): PostgresEngine {
+  const pool = createPostgresPool(login, max, deadlines);
   const runOne: RunStatement = (...statement) => pool.use((connection) => connection.query(...statement));
 
   function database(schema: string): Database {
@@ -37,7 +37,7 @@ export function openPostgres(login: PostgresLogin, max: number): PostgresEngine 
         refuseInsideTransaction('transaction');
         const hooks: (() => void)[] = [];
         const result = await pool.use((connection) =>
-          transact(connection, TRANSACTION_DEADLINE_MS, (query) =>
+          transact(connection, deadlines, (query) =>
             insideTransaction(schema, () => work(openTransaction(query, hooks))),
           ),
         );
@@ -52,13 +52,16 @@ export function openPostgres(login: PostgresLogin, max: number): PostgresEngine 
     database,
     async script(work) {
       // A session of its own: it may take long, and must not keep the shop's few connections.
-      const connection = openConnection(login);
+      const connection = openConnection(login, {
+        deadlines: { ...deadlines, queryMs: MIGRATION_DEADLINE_MS },
+      });
       try {
-        await transact(connection, MIGRATION_DEADLINE_MS, async (query) => {
+        const patient = { ...deadlines, transactionMs: MIGRATION_DEADLINE_MS };
+        await transact(connection, patient, async (query) => {
           await connection.exec('set local statement_timeout = 0; set local lock_timeout = 0');
           await work({
             exec: async (script) => {
-              await connection.exec(script, MIGRATION_DEADLINE_MS);
+              await connection.exec(script);
             },
             rows: (statement) => runRows(query, statement),
           });
@@ -85,7 +88,7 @@ export function openPostgres(login: PostgresLogin, max: number): PostgresEngine 
  */
 async function transact<T>(
   connection: PostgresConnection,
-  deadlineMs: number,
+  deadlines: Deadlines,
   work: (query: RunStatement) => Promise<T>,
 ): Promise<T> {
   let isOpen = true;
@@ -93,18 +96,19 @@ async function transact<T>(
     invariant(isOpen, 'a statement runs before its transaction has ended');
     return await connection.query(...statement);
   };
-  await connection.exec('begin');
+  await connection.exec('begin', deadlines.queryMs);
   try {
-    const result = await withDeadline(work(query), deadlineMs, 'a transaction');
+    const result = await withDeadline(work(query), deadlines.transactionMs, 'a transaction');
     isOpen = false;
     failpoint('before-commit');
     // Postgres answers the commit of a failed transaction with a rollback, and no error.
-    if ((await connection.exec('commit')) !== 'COMMIT') throw databaseUnavailable(new Error('rolled back'));
+    const command = await connection.exec('commit', deadlines.queryMs);
+    invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
     failpoint('after-commit');
     return result;
   } catch (error) {
     isOpen = false;
-    await connection.exec('rollback', ROLLBACK_DEADLINE_MS).catch(() => connection.destroy());
+    await connection.exec('rollback', deadlines.rollbackMs).catch(() => connection.destroy());
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { DatabaseConfig } from '../config.ts';
 import { AppError } from '../errors.ts';
@@ -57,36 +57,75 @@ function sharedUrl(database: DatabaseConfig): string {
  * is the SQL that an administrator has to run.
  */
 export async function makeRoles(database: DatabaseConfig, owners: readonly SchemaOwner[]): Promise<string[]> {
+  const made: string[] = [];
+  await withKnown(database, owners, async (session, wanted, known) => {
+    const missing = missingOf(wanted, known);
+    const statements = wanted.flatMap((each) => statementsFor(each, known));
+    const isDone = known.mayMake && (await tryToRun(session, statements));
+    if (isDone) made.push(...missing.map(({ role, schema }) => `role ${role} and schema ${schema}`));
+    else if (missing.length > 0) throw rolesMissing(known.user, statements);
+  });
+  return made;
+}
+
+/** Rejects with `roles_missing` (unavailable) when nobody has made the modules' logins yet. */
+export async function requireRoles(database: DatabaseConfig, owners: readonly SchemaOwner[]): Promise<void> {
+  await withKnown(database, owners, async (_session, wanted, known) => {
+    const missing = missingOf(wanted, known).map(({ role }) => role);
+    if (missing.length === 0) return;
+    throw new AppError(
+      'unavailable',
+      'roles_missing',
+      `run \`banyan migrate\` first: the modules' logins are missing: ${missing.join(', ')}`,
+    );
+  });
+}
+
+async function withKnown(
+  database: DatabaseConfig,
+  owners: readonly SchemaOwner[],
+  work: (session: ScriptSession, wanted: readonly Wanted[], known: Known) => Promise<void>,
+): Promise<void> {
   const wanted = owners
     .filter(({ module }) => database.moduleUrls[module] === undefined)
     .map(({ module, schema }) => {
       const url = sharedUrl(database);
       const password = passwordOf(url, module);
-      const verifier = password === undefined ? null : scramVerifier(password);
-      return { role: roleOf(url, module), schema, verifier };
+      const role = roleOf(url, module);
+      return { role, schema, verifier: password === undefined ? null : scramVerifier(role, password) };
     });
-  if (wanted.length === 0) return [];
+  if (wanted.length === 0) return;
   const engine = openPostgres({ url: sharedUrl(database), prepare: false, applicationName: 'banyan' }, 1);
-  const made: string[] = [];
   try {
     await engine.script(async (session) => {
-      await session.rows(sql`select pg_advisory_xact_lock(hashtext('banyan roles'))`);
-      const known = await readKnown(session, wanted);
-      const statements = wanted.map((each) => statementsFor(each, known));
-      const missing = wanted.filter(
-        ({ role, schema }) => !known.roles.has(role) || !known.schemas.has(schema),
-      );
-      if (known.mayMake) {
-        await session.exec(statements.flat().join('\n'));
-        made.push(...missing.map(({ role, schema }) => `role ${role} and schema ${schema}`));
-      } else if (missing.length > 0) {
-        throw rolesMissing(known.user, statements.flat());
-      }
+      await session.rows(lockRoles);
+      await work(session, wanted, await readKnown(session, wanted));
     });
   } finally {
     await engine.close();
   }
-  return made;
+}
+
+/** Held until the transaction ends: Postgres fails two changes of one role that meet. */
+export const lockRoles = sql`select pg_advisory_xact_lock(hashtext('banyan roles'))`;
+
+/** False when the login may not, as one that makes roles may not change those that another login made. */
+async function tryToRun(session: ScriptSession, statements: readonly string[]): Promise<boolean> {
+  await session.exec('savepoint roles');
+  try {
+    await session.exec(statements.join('\n'));
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error;
+    await session.exec('rollback to savepoint roles');
+    return false;
+  }
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+function missingOf(wanted: readonly Wanted[], known: Known): Wanted[] {
+  return wanted.filter(({ role, schema }) => !known.roles.has(role) || !known.schemas.has(schema));
 }
 
 interface Wanted {
@@ -146,9 +185,12 @@ function quoteName(name: string): string {
 
 const SCRAM_ROUNDS = 4_096;
 
-/** What Postgres stores for a password (RFC 5803), so that neither the SQL we print nor its log holds the password. */
-function scramVerifier(password: string): string {
-  const salt = randomBytes(16);
+/**
+ * What Postgres stores for a password (RFC 5803), so that neither the SQL we print nor its log holds the password.
+ * The salt is the same each time: a pooler logs in with what it learnt from a verifier, until that one changes.
+ */
+function scramVerifier(role: string, password: string): string {
+  const salt = createHmac('sha256', password).update(`banyan salt ${role}`).digest().subarray(0, 16);
   const salted = pbkdf2Sync(password, salt, SCRAM_ROUNDS, 32, 'sha256');
   const keyOf = (label: string) => createHmac('sha256', salted).update(label).digest();
   const storedKey = createHash('sha256').update(keyOf('Client Key')).digest('base64');
