@@ -72,7 +72,8 @@ export async function removeShop(dataDir: string): Promise<void> {
 export async function startShop(options: TestShopOptions = {}): Promise<TestShop> {
   const modules = options.modules ?? allModules;
   const files = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'banyan-test-')));
-  const made = testEngine === 'postgres' ? (kept.get(files) ?? (await createTestDatabase())) : undefined;
+  const needsOwn = testEngine === 'postgres' && options.config?.database === undefined;
+  const made = needsOwn ? (kept.get(files) ?? (await createTestDatabase())) : undefined;
   if (made && options.dataDir !== undefined) kept.set(files, made);
   const config: Config = {
     ...loadConfig({ env: {}, flags: { DATA_DIR: files } }),
@@ -93,7 +94,7 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
       ...(keys && { user: { jwks: async () => keys.jwks, ...options.fakes?.user } }),
     },
     engines:
-      options.dataDir === undefined && made === undefined
+      options.dataDir === undefined && testEngine === 'embedded'
         ? shareEngine(
             await openInMemory(),
             modules.map(({ contract, schema }) => ({ module: contract.module, schema })),
