@@ -52,8 +52,11 @@ export const OUTBOX_KEEP_DAYS = 30;
 /** Longer than the outbox keeps an event, so that no kept event can be handled twice. */
 export const INBOX_KEEP_DAYS = 60;
 
-/** A saga step in progress holds its lease this long; the sweeper takes over after it. */
-export const SAGA_LEASE_MS = 15_000;
+/**
+ * A saga in progress holds its lease this long after its driver's last sign of life, which comes three times as
+ * often; then the sweeper, or the client's repeat, takes over. So long an order stands still when its process dies.
+ */
+export const SAGA_LEASE_MS = 6_000;
 /** Unknown outcomes are tried forward this long, then the saga compensates (docs/api.md). */
 export const SAGA_FORWARD_MS = 60_000;
 export const SAGA_BACKOFF_MS = 200;

@@ -12,11 +12,8 @@ export const SMTP_CONNECT_TIMEOUT_MS = 10_000;
 export const SMTP_SOCKET_TIMEOUT_MS = 20_000;
 /** One mail, from connecting to the server's last word. */
 export const SEND_TIMEOUT_MS = 45_000;
-/**
- * How long others leave a claimed batch alone: its mails go out MAILS_AT_ONCE at a time, each within
- * SEND_TIMEOUT_MS, and asking for addresses and receipts takes two minutes at most.
- */
-export const MAIL_LEASE_MS = (MAIL_BATCH / MAILS_AT_ONCE) * SEND_TIMEOUT_MS + 120_000;
+/** How long others leave claimed mail alone after its sender's last sign of life, which comes three times as often. */
+export const MAIL_LEASE_MS = 30_000;
 
 /** Tries before a mail is given up. With the waits below that is a bit more than a day and a half. */
 export const MAIL_ATTEMPTS = 48;

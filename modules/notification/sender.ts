@@ -9,12 +9,13 @@ import {
   MAIL_BACKOFF_MAX_MS,
   MAIL_BACKOFF_MS,
   MAIL_BATCH,
+  MAIL_LEASE_MS,
   MAILS_AT_ONCE,
   SEND_TIMEOUT_MS,
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import type { Mailer, Sent } from './mailer.ts';
-import { claimDueMail, endMail, postponeMail } from './store.ts';
+import { claimDueMail, type EndState, endMail, postponeMail, renewLeases } from './store.ts';
 
 export type NotificationContext = ModuleContext<{
   user: typeof userContract;
@@ -36,6 +37,8 @@ export interface Sender {
  * our note of it: then it goes again, under the same Message-ID.
  */
 export function createSender({ database, needs, log }: NotificationContext, mailer: Mailer): Sender {
+  /** Claimed mail of which nothing is written down yet. */
+  const held = new Set<ClaimedMail>();
   let stopping = false;
   let running: Promise<void> | undefined;
   let again = false;
@@ -57,12 +60,18 @@ export function createSender({ database, needs, log }: NotificationContext, mail
 
   async function sendBatch(batch: readonly ClaimedMail[]): Promise<void> {
     if (batch.length === 0) return;
+    for (const mail of batch) held.add(mail);
+    const heartbeat = setInterval(() => {
+      renewLeases(database, [...held]).catch((error: unknown) =>
+        log.warn({ err: error }, 'leases of mail not renewed'),
+      );
+    }, MAIL_LEASE_MS / 3);
     const addresses = findAddresses([...new Set(batch.map((mail) => mail.userId))]);
     const queue = batch.values();
     const lanes = Array.from({ length: MAILS_AT_ONCE }, async () => {
       for (const mail of queue) await sendOne(mail, addresses);
     });
-    await Promise.all(lanes);
+    await Promise.all(lanes).finally(() => clearInterval(heartbeat));
   }
 
   async function findAddresses(ids: string[]): Promise<ReadonlyMap<string, string>> {
@@ -73,9 +82,9 @@ export function createSender({ database, needs, log }: NotificationContext, mail
   async function sendOne(mail: ClaimedMail, addresses: Promise<ReadonlyMap<string, string>>): Promise<void> {
     const { id, about } = mail;
     try {
-      if (stopping) return await postponeMail(database, mail, 0, 'stopped');
+      if (stopping) return await giveBack(mail, 0, 'stopped');
       const to = (await addresses).get(mail.userId);
-      if (to === undefined) return await endMail(database, mail, 'dropped', null);
+      if (to === undefined) return await finish(mail, 'dropped', null);
       const receipt = about.kind === 'order_paid' ? await needs.order.receipt(about.data) : undefined;
       const outgoing = { id, to, ...writeLetter(about, receipt) };
       await end(mail, await withDeadline(mailer.send(outgoing), SEND_TIMEOUT_MS, `sending mail ${id}`));
@@ -88,9 +97,9 @@ export function createSender({ database, needs, log }: NotificationContext, mail
   }
 
   async function end(mail: ClaimedMail, sent: Sent): Promise<void> {
-    if (sent.state === 'sent') return await endMail(database, mail, 'sent', null);
+    if (sent.state === 'sent') return await finish(mail, 'sent', null);
     log.error({ mailId: mail.id, kind: mail.about.kind, reason: sent.reason }, 'mail refused by its server');
-    await endMail(database, mail, 'failed', sent.reason);
+    await finish(mail, 'failed', sent.reason);
   }
 
   async function tryLater(mail: ClaimedMail, error: unknown): Promise<void> {
@@ -98,15 +107,21 @@ export function createSender({ database, needs, log }: NotificationContext, mail
     const fields = { mailId: mail.id, kind: mail.about.kind, attempts: mail.attempts, reason };
     if (mail.attempts >= MAIL_ATTEMPTS) {
       log.error(fields, 'mail given up');
-      return await endMail(database, mail, 'failed', reason);
+      return await finish(mail, 'failed', reason);
     }
     log.warn(fields, 'mail not sent, will be tried again');
-    await postponeMail(
-      database,
-      mail,
-      backoffMs(mail.attempts, MAIL_BACKOFF_MS, MAIL_BACKOFF_MAX_MS),
-      reason,
-    );
+    await giveBack(mail, backoffMs(mail.attempts, MAIL_BACKOFF_MS, MAIL_BACKOFF_MAX_MS), reason);
+  }
+
+  async function finish(mail: ClaimedMail, state: EndState, reason: string | null): Promise<void> {
+    held.delete(mail);
+    await endMail(database, mail, state, reason);
+  }
+
+  async function giveBack(mail: ClaimedMail, waitMs: number, reason: string): Promise<void> {
+    // Let go of before it is written, or a heartbeat under way would hold it for longer than the wait.
+    held.delete(mail);
+    await postponeMail(database, mail, waitMs, reason);
   }
 
   async function sendDue(): Promise<void> {

@@ -5,7 +5,15 @@ import type { Engine } from '#platform/database/engine';
 import { openModuleDatabase } from '#platform/testing/database';
 import { MAIL_KEEP_DAYS } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
-import { claimDueMail, deleteOldMail, endMail, freeLeases, insertMail, postponeMail } from './store.ts';
+import {
+  claimDueMail,
+  deleteOldMail,
+  endMail,
+  freeLeases,
+  insertMail,
+  postponeMail,
+  renewLeases,
+} from './store.ts';
 
 const MAIL = '01900000-0000-7000-8000-000000000001';
 const USER = '01900000-0000-7000-8000-000000000002';
@@ -59,6 +67,22 @@ describe('a claimed mail', () => {
     expect(await row()).toEqual({ state: 'queued', attempts: 2, error: null });
     await endMail(database, quick, 'sent', null);
     expect(await row()).toMatchObject({ state: 'sent' });
+  });
+
+  it('stays with a sender that gives signs of life, and not with one that lost its lease', async () => {
+    const slow = await claim();
+    await database.rows(sql`update notifications.mail set due_at = now() + interval '1 second'`);
+    await renewLeases(database, [slow]);
+    const [renewed] = await database.rows<{ far: boolean }>(
+      sql`select due_at > now() + interval '20 seconds' as far from notifications.mail where id = ${MAIL}::uuid`,
+    );
+    expect(renewed).toEqual({ far: true });
+    await expireLease();
+    await renewLeases(database, [slow]);
+    expect(await claim()).toMatchObject({ attempts: 2 });
+    await expireLease();
+    await renewLeases(database, [slow]);
+    expect(await claim()).toMatchObject({ attempts: 3 });
   });
 
   it('that is put off is not due before its time', async () => {

@@ -1,6 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '#platform/database/database';
-import { textArray } from '#platform/database/sql';
+import { jsonRows, textArray } from '#platform/database/sql';
 import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
 import { mail } from './schema.ts';
@@ -39,6 +39,15 @@ export async function claimDueMail(database: Database, limit: number): Promise<C
   return rows.map(({ kind, data, ...row }) => ({ ...row, about: mailSubjectSchema.parse({ kind, data }) }));
 }
 
+/** Holds claimed mail that is being sent for as long again. */
+export async function renewLeases(database: Database, batch: readonly ClaimedMail[]): Promise<void> {
+  const held = jsonRows(batch.map(({ id, fence }) => ({ id, fence })));
+  await database.rows(sql`
+    update notifications.mail m set due_at = now() + ${MAIL_LEASE_MS}::int * interval '1 millisecond'
+    from jsonb_to_recordset(${held}) as h(id uuid, fence int)
+    where m.id = h.id and m.fence = h.fence and m.state = 'queued' and m.due_at > now()`);
+}
+
 /** Makes mail due that is leased and was never tried to its end; only where nobody can hold a lease. */
 export async function freeLeases(database: Database): Promise<void> {
   await database.rows(sql`
@@ -46,11 +55,14 @@ export async function freeLeases(database: Database): Promise<void> {
     where state = 'queued' and attempts > 0 and last_error is null and due_at > now()`);
 }
 
+/** How a mail ends; dropped: there is nobody to send it to any more. */
+export type EndState = 'sent' | 'failed' | 'dropped';
+
 /** Ends a claimed mail, unless the lease was lost meanwhile. */
 export async function endMail(
   on: Queryable,
   claimed: ClaimedMail,
-  state: 'sent' | 'failed' | 'dropped',
+  state: EndState,
   error: string | null,
 ): Promise<void> {
   await on.db.update(mail).set({ state, lastError: error, endedAt: sql`now()` }).where(isStillHeld(claimed));
