@@ -44,7 +44,9 @@ Examples:
       const orders = await readTrade(join(data, 'orders-2010-12.ndjson.gz'), options.limit);
       const catalogue = await openInput(join(data, 'catalogue.csv'));
       const admin = inventAdmin();
-      const config = { ...configOf(command), dataDir, admin };
+      // Whatever Postgres and Redis are configured are somebody's shop: the demo has its own.
+      const own = { dataDir, admin, database: undefined, redisUrl: undefined };
+      const config = { ...configOf(command), ...own };
       if (options.keep) print(`folder ${dataDir}, admin ${admin.email}, password ${admin.password}`);
       const shop = await startOwnShop(config, commandLog(command));
       try {

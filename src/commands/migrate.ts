@@ -10,7 +10,9 @@ export function addMigrate(program: Command): void {
     .addHelpText(
       'after',
       `
-With MIGRATE=auto, the default, \`banyan serve\` does this by itself. The shop must be stopped.
+With MIGRATE=auto, the default, \`banyan serve\` does this by itself. On Postgres this also makes a login and a schema
+for each module, where the login of DATABASE_URL may; where it may not, the SQL for an administrator is printed. A shop
+on the embedded database must be stopped first.
 
 Examples:
   banyan migrate
