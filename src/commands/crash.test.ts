@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sleep } from '../deadline.ts';
+import { createRandom } from '../testing/random.ts';
 import { costOf, smallCatalogue, smallTrade } from '../testing/small-trade.ts';
 import { type ShopProcess, spawnShop } from '../testing/spawn-banyan.ts';
 import { createApiClient } from './api-client.ts';
@@ -33,17 +34,6 @@ afterAll(() => {
   shop?.child.kill('SIGKILL');
   rmSync(dataDir, { recursive: true, force: true });
 });
-
-/** A small generator (mulberry32), so that the moments of the kills can be had again. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Replays with no patience for a dead shop, and kills it some milliseconds after so many orders. */
 async function replayUntilKilled(running: ShopProcess, afterOrders: number, afterMs: number) {

@@ -1,0 +1,78 @@
+import {
+  type ApiAnswer,
+  type ApiClient,
+  createApiClient,
+  ShopUnavailable,
+} from '../src/commands/api-client.ts';
+import { sleep } from '../src/deadline.ts';
+
+/** Between two tries; a process that is down refuses at once, so that the next one is asked soon. */
+const BACKOFF_MS = 50;
+const BACKOFF_MAX_MS = 1_000;
+
+/** One try of a request. */
+export interface Attempt {
+  readonly method: string;
+  readonly path: string;
+  readonly startedMs: number;
+  readonly durationMs: number;
+  /** The status, or why there was none, as `ECONNRESET`. */
+  readonly outcome: string;
+}
+
+export interface RotatingClient extends ApiClient {
+  /** Tries that got no final answer. */
+  readonly retries: number;
+}
+
+/**
+ * A client of several processes: each try goes to the next one in turn, until there is a final answer or the patience
+ * for this request is over. Only for what is safe to send twice.
+ */
+export function createRotatingClient(
+  urls: readonly string[],
+  options: { patienceMs: number; onAttempt?: (attempt: Attempt) => void },
+): RotatingClient {
+  const clients = urls.map((url) => createApiClient(url, 0));
+  let turn = 0;
+  let retries = 0;
+
+  return {
+    get retries() {
+      return retries;
+    },
+    async request(method, path, request) {
+      const giveUpAt = performance.now() + options.patienceMs;
+      for (let attempts = 1; ; attempts += 1) {
+        const client = clients[turn++ % clients.length]!;
+        const startedMs = performance.now();
+        const note = (outcome: string) =>
+          options.onAttempt?.({
+            method,
+            path,
+            startedMs,
+            durationMs: performance.now() - startedMs,
+            outcome,
+          });
+        try {
+          const answer: ApiAnswer = await client.request(method, path, request);
+          note(String(answer.status));
+          return answer;
+        } catch (error) {
+          if (!(error instanceof ShopUnavailable)) throw error;
+          note(reasonOf(error.cause));
+          retries += 1;
+          const waitMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempts - 1));
+          if (performance.now() + waitMs > giveUpAt) throw error;
+          await sleep(waitMs);
+        }
+      }
+    },
+  };
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const inner = cause.cause instanceof Error ? cause.cause : cause;
+  return (inner as NodeJS.ErrnoException).code ?? inner.name;
+}
