@@ -67,6 +67,9 @@ export async function runWorkers(options: {
   const ended = Promise.withResolvers<number>();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
 
+  // Workers accept connections themselves. Those that a primary hands out one by one, Node's other way, hang for
+  // ever when their worker has just been killed (seen with Node 26); here the kernel resets or keeps them.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   // The default, JSON, has no NaN, which metrics may hold.
   cluster.setupPrimary({ serialization: 'advanced' });
 

@@ -43,7 +43,8 @@ export function createMetrics(): Metrics {
  * a process that starts anew, or is missing once, resets no counter but its own, and rates stay true.
  */
 export async function renderTogether(snapshots: ReadonlyMap<number, MetricsSnapshot>): Promise<string> {
-  const labelled = [...snapshots].map(([worker, metrics]) =>
+  const inOrder = [...snapshots].sort(([one], [other]) => one - other);
+  const labelled = inOrder.map(([worker, metrics]) =>
     metrics.map((metric) => ({
       ...metric,
       // With a label of their own no two values meet, so this adds up nothing; other ways leave metrics out.
