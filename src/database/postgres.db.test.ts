@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { integer, pgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sleep } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import { POOL_QUEUE, SESSION_STATEMENTS } from '../limits.ts';
 import { createTestDatabase, type TestDatabase } from '../testing/test-database.ts';
@@ -338,16 +339,26 @@ describe('one session', () => {
     });
   });
 
-  it('rejects all that was sent at once when it is lost', async () => {
+  it('rejects all that was sent at once when it is lost, and runs none of it elsewhere', async () => {
     await withEngine(1, async (_own, there) => {
+      let statuses: string[] = [];
       const failed = there.transaction(async (tx) => {
         const all = await Promise.allSettled([
           tx.rows(sql`select pg_terminate_backend(pg_backend_pid()), ${1}::int`),
-          ...[2, 3, 4, 5].map((n) => tx.rows(sql`select ${n}::int, ${'x'.repeat(2_000)}::text`)),
+          // These wait in the driver, since it has to prepare each of them first.
+          ...[2, 3, 4, 5].map((n) =>
+            tx.rows(
+              sql`insert into counter select ${n}::int, n from generate_series(${n}::int, ${n}::int) n`,
+            ),
+          ),
         ]);
-        return all.map(({ status }) => status);
+        statuses = all.map(({ status }) => status);
       });
       await expect(failed).rejects.toMatchObject({ code: 'database_unavailable' });
+      expect(statuses).toEqual(Array(5).fill('rejected'));
+      // The driver by itself would dial again within some ms and run them there.
+      await sleep(200);
+      expect(await there.rows(sql`select * from counter`)).toEqual([]);
     });
   });
 
