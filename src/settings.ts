@@ -171,14 +171,14 @@ const settings = {
     description: "The first admin's e-mail address; goes with ADMIN_PASSWORD.",
     expects: 'an e-mail address',
     schema: z.email(),
-    otherwise: 'made and printed once',
+    otherwise: 'made and printed once on the embedded database; none on Postgres',
   },
   ADMIN_PASSWORD: {
     path: 'admin.password',
     description: "The first admin's password; goes with ADMIN_EMAIL.",
     expects: '8 to 128 characters',
     schema: z.string().min(8).max(128),
-    otherwise: 'made and printed once',
+    otherwise: 'made and printed once on the embedded database; none on Postgres',
     secret: true,
   },
   RATE_LIMIT: {
