@@ -217,6 +217,17 @@ describe('Postgres pool', () => {
     });
   });
 
+  it('answers whether the server is there while it is full', async () => {
+    await withEngine(1, async (own, there) => {
+      const gate = Promise.withResolvers<void>();
+      const holder = there.transaction(() => gate.promise);
+      await own.check();
+      expect(own.poolState()).toMatchObject({ busy: 1, waiting: 0 });
+      gate.resolve();
+      await holder;
+    });
+  });
+
   it('never opens more sessions than its budget', async () => {
     await withEngine(3, async (_own, there) => {
       const pids = await Promise.all(Array.from({ length: 50 }, () => sessionId(there)));

@@ -71,7 +71,18 @@ export function openPostgres(login: PostgresLogin, max: number, deadlines = DEAD
       }
     },
     async check() {
-      await runOne('select 1');
+      const { busy, max } = pool.state();
+      if (busy < max) {
+        await runOne('select 1');
+        return;
+      }
+      // A full pool tells that there is much to do, and not whether the server answers.
+      const connection = openConnection(login, { deadlines });
+      try {
+        await connection.query('select 1');
+      } finally {
+        await connection.close();
+      }
     },
     close: () => pool.close(),
     async dump() {
