@@ -1,4 +1,5 @@
 import { AppError, invariant } from '#platform/errors';
+import { failpoint } from '#platform/failpoint';
 import type { Money } from '#platform/money';
 import { chargeAtProvider } from './charge-at-provider.ts';
 import type { PaymentContext } from './context.ts';
@@ -36,6 +37,7 @@ export async function chargeOrder(context: PaymentContext, input: ChargeInput): 
   }
   const request = { key: paymentId, amount, currency, token };
   const outcome = await chargeAtProvider(provider, request, { resumed: !fresh, log });
+  failpoint('after-charge');
   const { payment, reversed } = await settlePayment(context, paymentId, outcome, { tell: false });
   if (!reversed) return answerOf(payment);
   if (!isFinal(payment.status)) {
