@@ -31,7 +31,7 @@ interface StoredOrder {
  * compares it with what clients were told. Only for a shop in which nothing is under way.
  */
 export async function checkBooks(
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'query' | 'mailFolder'>,
   acknowledged: ReadonlyMap<string, AcknowledgedOrder>,
 ): Promise<Findings> {
   const findings: Findings = { lost: [], duplicated: [], wrong: [] };

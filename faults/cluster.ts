@@ -19,8 +19,12 @@ export interface ClusterOptions {
   readonly workers?: number;
   readonly postgres?: PostgresOptions;
   readonly redis?: RedisOptions;
-  /** More settings of one process. */
-  readonly env?: (process: { name: string; role: 'http' | 'worker' }) => Readonly<Record<string, string>>;
+  /** More settings of one process, asked at each of its starts, which count from 1. */
+  readonly env?: (process: {
+    name: string;
+    role: 'http' | 'worker';
+    start: number;
+  }) => Readonly<Record<string, string>>;
   /** Whether a process may end by itself so. */
   readonly mayEnd?: (code: number | null, signal: NodeJS.Signals | null) => boolean;
 }
@@ -97,7 +101,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         role,
         port: await findFreePort(),
         opsPort: await findFreePort(),
-        env: { ...shared, ...options.env?.({ name, role }) },
+        env: (start) => ({ ...shared, ...options.env?.({ name, role, start }) }),
         mayEnd: options.mayEnd,
         onUnaskedEnd: (description) => unaskedEnds.push(description),
         folder,

@@ -14,6 +14,8 @@ const BACKOFF_MAX_MS = 1_000;
 export interface Attempt {
   readonly method: string;
   readonly path: string;
+  /** Which try of its request this was, from 1. */
+  readonly number: number;
   readonly startedMs: number;
   readonly durationMs: number;
   /** The status, or why there was none, as `ECONNRESET`. */
@@ -50,6 +52,7 @@ export function createRotatingClient(
           options.onAttempt?.({
             method,
             path,
+            number: attempts,
             startedMs,
             durationMs: performance.now() - startedMs,
             outcome,

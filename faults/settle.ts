@@ -6,7 +6,7 @@ const LOOK_MS = 500;
 export const schemas = ['users', 'products', 'orders', 'payments', 'notifications'] as const;
 
 /** What is still under way, by kind; kinds with nothing are left out. */
-async function openWork(sql: postgres.Sql): Promise<Record<string, number>> {
+export async function openWork(sql: postgres.Sql): Promise<Record<string, number>> {
   const deliveries = schemas.map(
     (schema) => `select '${schema} deliveries' as kind, count(*)::int from ${schema}.delivery
       where state in ('pending', 'leased')`,

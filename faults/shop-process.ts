@@ -19,7 +19,8 @@ export interface ShopProcessOptions {
   readonly role: 'http' | 'worker';
   readonly port: number;
   readonly opsPort: number;
-  readonly env: Readonly<Record<string, string>>;
+  /** Asked at each start; `start` counts from 1. */
+  readonly env: (start: number) => Readonly<Record<string, string>>;
   /** Whether an end that nobody outside asked for belongs to the fault, as where the process kills itself. */
   readonly mayEnd?: (code: number | null, signal: NodeJS.Signals | null) => boolean;
   readonly onUnaskedEnd: (description: string) => void;
@@ -67,6 +68,7 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
 
   function start(): void {
     if (!wanted) return;
+    starts += 1;
     const log = openSync(logFile, 'a');
     const started = spawn(banyan, ['serve'], {
       env: {
@@ -75,12 +77,11 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
         PORT: String(port),
         OPS_PORT: String(opsPort),
         ROLES: role,
-        ...env,
+        ...env(starts),
       },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    starts += 1;
     child = started;
     asked = undefined;
     ended = Promise.withResolvers();
@@ -88,11 +89,11 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
   }
 
   function onEnd(code: number | null, signal: NodeJS.Signals | null): void {
-    const expected =
-      asked === 'SIGKILL' ? signal === 'SIGKILL' : asked === 'SIGTERM' ? code === 0 : mayEnd?.(code, signal);
+    const isAsked = (asked === 'SIGKILL' && signal === 'SIGKILL') || (asked === 'SIGTERM' && code === 0);
+    const expected = isAsked || mayEnd?.(code, signal) === true;
     const { resolve } = ended;
     child = undefined;
-    if (expected === true) {
+    if (expected) {
       start();
     } else {
       const cause = asked === undefined ? 'by itself' : `after ${asked}`;

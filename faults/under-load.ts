@@ -29,7 +29,7 @@ export async function underLoad(
   context: FaultContext,
   options: {
     cluster?: Omit<ClusterOptions, 'folder'>;
-    load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond'>>;
+    load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'plain'>>;
     settleMs?: number;
     inject: (running: UnderLoad, say: FaultContext['say']) => Promise<Injection>;
     inspect?: (running: UnderLoad) => Promise<Pick<Injection, 'problems' | 'notes'>>;

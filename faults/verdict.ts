@@ -18,7 +18,8 @@ const ANSWER_MS = 45_000;
 const TOLD = 8;
 
 /** Lines of a log that no fault excuses. */
-const FORBIDDEN = /uncaught exception|unhandled|invariant broken|"level":"fatal"|Cannot read properties of/i;
+export const FORBIDDEN =
+  /uncaught exception|unhandled|invariant broken|"level":"fatal"|Cannot read properties of/i;
 
 /** The parts of a result that follow from the state of the shop after the fault. */
 export type Verdict = Omit<FaultResult, 'injected'>;
@@ -63,7 +64,8 @@ export async function judge(
   };
 }
 
-function told(kind: string, findings: readonly string[]): string[] {
+/** The first findings of a kind, and how many more there are. */
+export function told(kind: string, findings: readonly string[]): string[] {
   const more = findings.length - TOLD;
   return [
     ...findings.slice(0, TOLD).map((finding) => `${kind}: ${finding}`),
