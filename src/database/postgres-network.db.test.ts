@@ -71,6 +71,8 @@ describe('a server that fails while it greets', () => {
         ]);
         for (const each of all) expect(each).toMatchObject({ status: 'rejected', reason: unavailable });
         expect(engine.poolState()).toEqual({ max: 2, busy: 0, idle: 0, waiting: 0 });
+        // The driver by itself would dial again, for as long as it takes.
+        expect(server.connections).toBe(all.length);
         await engine.close();
         await server.close();
       });
@@ -185,7 +187,9 @@ function saslRequest(): Buffer {
 
 async function listen(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
+  let connections = 0;
   const server = createServer((socket) => {
+    connections += 1;
     sockets.add(socket);
     socket.on('error', () => undefined);
     answer(socket);
@@ -194,6 +198,9 @@ async function listen(answer: (socket: Socket) => void) {
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    get connections() {
+      return connections;
+    },
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();
