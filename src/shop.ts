@@ -6,13 +6,8 @@ import { type Engines, openEngines } from './database/engines.ts';
 import { migrate, migrationSets, pendingMigrations } from './database/migrate.ts';
 import { sleep } from './deadline.ts';
 import { AppError, invariant } from './errors.ts';
-import {
-  type DeliveryState,
-  listDeliveries,
-  type OpenDelivery,
-  retryDeliveries,
-  skipDelivery,
-} from './events/admin.ts';
+import { listDeliveries, type OpenDelivery, retryDeliveries, skipDelivery } from './events/admin.ts';
+import type { DeliveryState } from './events/delivery-state.ts';
 import { type HostedModule, hostModule } from './host.ts';
 import { createPublicApp } from './http/app.ts';
 import type { Health } from './http/health.ts';

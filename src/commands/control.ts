@@ -2,7 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { Finding } from '../audit.ts';
-import { deliveryStates, type OpenDelivery } from '../events/admin.ts';
+import type { OpenDelivery } from '../events/admin.ts';
+import { deliveryStates } from '../events/delivery-state.ts';
 
 /** An open delivery, and the module whose event it is. */
 export type ListedDelivery = OpenDelivery & { readonly module: string };

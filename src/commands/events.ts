@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type DeliveryState, deliveryStates } from '../events/admin.ts';
+import { type DeliveryState, deliveryStates } from '../events/delivery-state.ts';
 import type { ListedDelivery } from './control.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { operate } from './operate.ts';

@@ -1,9 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import { isoTime } from '../database/sql.ts';
-
-export const deliveryStates = ['pending', 'leased', 'parked'] as const;
-export type DeliveryState = (typeof deliveryStates)[number];
+import type { DeliveryState } from './delivery-state.ts';
 
 /** A delivery that is not done, as an operator sees it. */
 export interface OpenDelivery {
