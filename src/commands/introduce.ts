@@ -4,7 +4,7 @@ import { version } from '../version.ts';
 import { print, terminal } from './terminal.ts';
 
 /** Tells whoever started the shop what runs, and where it answers. */
-export function introduce({ config, modules }: Shop, { url, opsUrl }: Address): void {
+export function introduce({ config, modules }: Shop, { url, opsUrl, notices }: Address): void {
   const strong = terminal.out.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m` : (text: string) => text;
   const hasHttp = config.roles.includes('http');
   const lines: readonly (readonly [string, string] | undefined)[] = [
@@ -18,6 +18,7 @@ export function introduce({ config, modules }: Shop, { url, opsUrl }: Address): 
   ];
   print(strong(`Banyan ${version}`));
   for (const line of lines) if (line !== undefined) print(`  ${line[0].padEnd(11)} ${line[1]}`);
+  for (const notice of notices) print(`  ${notice}`);
 }
 
 function databaseOf({ database, dataDir }: Config): string {

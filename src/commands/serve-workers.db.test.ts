@@ -30,6 +30,8 @@ test('serve runs several processes as one shop', async () => {
       PATH: process.env.PATH ?? '',
       DATABASE_URL: database.url,
       DATABASE_POOL_MAX: '10',
+      ADMIN_EMAIL: 'admin@example.com',
+      ADMIN_PASSWORD: 'correct horse battery',
       HOST: '127.0.0.1',
       PORT: '0',
       OPS_PORT: '0',

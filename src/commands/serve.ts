@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../http/metrics.ts';
-import type { Address, Shop } from '../shop.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
@@ -10,7 +9,7 @@ import { introduce } from './introduce.ts';
 import { loadShop } from './load-shop.ts';
 import { operationsOf } from './operate.ts';
 import { addSettings, configOf } from './setting-options.ts';
-import { print, terminal } from './terminal.ts';
+import { terminal } from './terminal.ts';
 import { isFirst, isWorker, leavePrimary, tellPrimary } from './worker-process.ts';
 import { runWorkers } from './workers.ts';
 
@@ -51,7 +50,7 @@ async function serve(config: Config, log: Logger): Promise<void> {
   const { url, opsUrl } = address;
   if (hasDoor) writeControlFile(config.dataDir, { pid: process.pid, url, opsUrl, token });
   tellPrimary({ type: 'ready' });
-  tell(shop, address);
+  if (isFirst) introduce(shop, address);
   await stopAsked;
   // Removed first: from here on commands find the folder locked for a moment, and then theirs to open.
   if (hasDoor) removeControlFile(config.dataDir);
@@ -63,12 +62,6 @@ async function serve(config: Config, log: Logger): Promise<void> {
 /** Loaded when needed, as the shop is. */
 async function sharedMetrics(): Promise<Metrics> {
   return (await import('./worker-metrics.ts')).createWorkerMetrics();
-}
-
-/** Introduces the shop once, and passes on what a later worker alone may have to say: a password it made. */
-function tell(shop: Shop, address: Address): void {
-  if (isFirst) introduce(shop, address);
-  for (const notice of address.notices) print(`  ${notice}`);
 }
 
 /**
