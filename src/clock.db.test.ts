@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { productContract } from '../modules/product/contract.ts';
 import { databaseConfig } from './testing/database.ts';
 import { type ClockedDatabase, createClockedDatabase } from './testing/database-clock.ts';
 import { startShop, type TestShop } from './testing/shop.ts';
@@ -94,7 +93,8 @@ test('an order that nobody paid is cancelled after 15 minutes, and its stock is 
 });
 
 test('a reservation that is not pinned expires, and a pinned one stays', async () => {
-  const { reserve } = shop.api(productContract);
+  const product = shop.shop.modules.find(({ name }) => name === 'product');
+  const { reserve } = product?.api as { reserve: (reservation: object) => Promise<unknown> };
   const reservation = { lines: [{ sku: 'A', quantity: 3 }], expiresInMs: 60_000 };
   const [loose, pinned] = ['0199a000-0000-7000-8000-000000000001', '0199a000-0000-7000-8000-000000000002'];
   await reserve({ ...reservation, orderId: loose, pinned: false });

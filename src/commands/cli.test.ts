@@ -52,7 +52,7 @@ test.each([
 test('a wrong configuration ends with 78, and every fault is listed', async () => {
   const { code, err } = await runBanyan(['serve', '--log-level', 'loud'], {
     PORT: 'x',
-    REDIS_URL: 'redis://x',
+    REDIS_URL: 'localhost',
   });
   expect(code).toBe(78);
   expect(err).toMatch(/^banyan: the configuration has 3 faults:\n( {2}.+\n){3}$/);
