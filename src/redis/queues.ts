@@ -54,7 +54,13 @@ export function createQueues(redis: Redis, shopId: string, log: Logger): Queues 
   function queueOf(module: string): Queue {
     const known = queues.get(module);
     if (known) return known;
-    const queue = new Queue(module, { connection: sending, prefix, skipWaitingForReady: true });
+    const queue = new Queue(module, {
+      connection: sending,
+      prefix,
+      skipWaitingForReady: true,
+      // BullMQ keeps 10,000 events for listeners unless told otherwise; nobody listens.
+      streams: { events: { maxLen: 100 } },
+    });
     queue.on('error', () => undefined);
     queues.set(module, queue);
     return queue;
