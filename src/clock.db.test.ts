@@ -94,7 +94,7 @@ test('an order that nobody paid is cancelled after 15 minutes, and its stock is 
 
 test('a reservation that is not pinned expires, and a pinned one stays', async () => {
   const product = shop.shop.modules.find(({ name }) => name === 'product');
-  const { reserve } = product?.api as { reserve: (reservation: object) => Promise<unknown> };
+  const { reserve } = product!.api as { reserve: (reservation: object) => Promise<unknown> };
   const reservation = { lines: [{ sku: 'A', quantity: 3 }], expiresInMs: 60_000 };
   const [loose, pinned] = ['0199a000-0000-7000-8000-000000000001', '0199a000-0000-7000-8000-000000000002'];
   await reserve({ ...reservation, orderId: loose, pinned: false });
