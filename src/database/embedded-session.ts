@@ -80,6 +80,7 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
       const answers = await send(serialize.bind({ statement: name, values }), serialize.execute({}));
       const rows: unknown[] = [];
       let affectedRows = 0;
+      let command = '';
       for (const answer of answers) {
         if (answer.name === 'dataRow') {
           const fields = (answer as unknown as DataRow).fields;
@@ -93,10 +94,12 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
               : Object.fromEntries(columns.map((column, index) => [column.name, list[index]])),
           );
         } else if (answer.name === 'commandComplete') {
-          affectedRows = Number((answer as unknown as { text: string }).text.split(' ').at(-1)) || 0;
+          const words = (answer as unknown as { text: string }).text.split(' ');
+          command = words[0] ?? '';
+          affectedRows = Number(words.at(-1)) || 0;
         }
       }
-      return { rows: rows as Row[], affectedRows };
+      return { rows: rows as Row[], affectedRows, command };
     },
     exclusively: (work) => turns.runExclusive(work),
   };

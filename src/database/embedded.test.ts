@@ -125,6 +125,12 @@ describe('database handle', () => {
     const failed = database.transaction((tx) => tx.rows(sql`select 1 / 0`));
     await expect(failed).rejects.toMatchObject({ code: '22012' });
     expect(await divide(2)).toEqual([{ n: 5 }]);
+    // Who passes over a failed statement has lost the whole transaction, and must not take it for committed.
+    const passedOver = database.transaction(async (tx) => {
+      await tx.rows(sql`select 1 / 0`).catch(() => undefined);
+    });
+    await expect(passedOver).rejects.toThrow('work whose statement failed');
+    expect(await divide(1)).toEqual([{ n: 10 }]);
     await engine.close();
   });
 

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
-import { AppError } from '../errors.ts';
+import { AppError, invariant } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
 import { createBreath } from './breath.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
@@ -86,7 +86,9 @@ function createEngine(client: PGlite, release: () => void): Engine {
     await session.query('begin');
     try {
       const result = await work();
-      await session.query('commit');
+      // Postgres answers the commit of a failed transaction with a rollback, and no error.
+      const { command } = await session.query('commit');
+      invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
       return result;
     } catch (error) {
       await session.query('rollback');

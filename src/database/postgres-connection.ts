@@ -155,7 +155,11 @@ export function openConnection(login: PostgresLogin, options: ConnectionOptions 
       const how = { prepare: login.prepare, simple: false } as never;
       const query = sql.unsafe(text, params.map(toText) as never[], how);
       const result = await bounded(rowMode === 'array' ? query.values() : query, deadlines.queryMs);
-      return { rows: [...result] as Row[], affectedRows: result.count ?? 0 } satisfies StatementResult<Row>;
+      return {
+        rows: [...result] as Row[],
+        affectedRows: result.count ?? 0,
+        command: result.command,
+      } satisfies StatementResult<Row>;
     },
     async exec(script, timeoutMs = deadlines.queryMs) {
       if (!usable) throw databaseUnavailable(sessionLost());

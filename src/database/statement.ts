@@ -7,6 +7,8 @@ import type { Drizzle } from './database.ts';
 export interface StatementResult<Row> {
   readonly rows: Row[];
   readonly affectedRows: number;
+  /** What Postgres says that it did, as `UPDATE`. */
+  readonly command: string;
 }
 
 export interface StatementOptions {
