@@ -28,7 +28,7 @@ export interface RotatingClient extends ApiClient {
 }
 
 /**
- * A client of several processes: each try goes to the next one in turn, until there is a final answer or the patience
+ * A client of several processes: each request goes to the next one in turn, each further try of it to another one, until there is a final answer or the patience
  * for this request is over. Only for what is safe to send twice.
  */
 export function createRotatingClient(
@@ -45,8 +45,9 @@ export function createRotatingClient(
     },
     async request(method, path, request) {
       const giveUpAt = performance.now() + options.patienceMs;
+      const first = turn++;
       for (let attempts = 1; ; attempts += 1) {
-        const client = clients[turn++ % clients.length]!;
+        const client = clients[(first + attempts - 1) % clients.length]!;
         const startedMs = performance.now();
         const note = (outcome: string) =>
           options.onAttempt?.({
