@@ -125,6 +125,22 @@ describe('an order whose placing was interrupted', () => {
     },
   );
 
+  it('after its charge, and given up while product is away, has its money given back', async () => {
+    endingsToLose = 1;
+    let calls = 0;
+    needs.interrupt = async (call, when) => {
+      if (call !== 'product.reserve' || when === 'after' || ++calls === 1) return;
+      await shop
+        .database('order')
+        .rows(sql`update orders.saga set deadline_at = now() where state <> 'done'`);
+      throw new Error('product is away');
+    };
+    const open = await place(`key-${++keys}`, 'tok_ok');
+    await shop.settled();
+    expect(needs.charges.size).toBe(1);
+    expect(await typesOf(open.body.id)).toEqual(['created', 'cancelled', 'refunded']);
+  });
+
   it('is finished by the repeat of its request, which need not wait for the sweeper', async () => {
     loseOnce('payment.charge', 'after');
     const key = `key-${++keys}`;

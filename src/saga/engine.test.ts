@@ -163,6 +163,22 @@ describe('saga engine', () => {
     ]);
   });
 
+  it('undoes all steps of a saga that is given up, since an earlier driver may have got further', async () => {
+    const done = (): StepResult => stepDone;
+    const { definition, trail } = createTrip({ hotel: [done, unknown], flight: [done] });
+    const created = createEngine({
+      ...definition,
+      complete: () => Promise.reject(new Error('power cut')),
+    });
+    const { id } = await begin(created, definition);
+    expect(await created.sagas.drive(id)).toEqual({ state: 'open' });
+    await makeDue(id);
+    await database.rows(sql`update test.saga set deadline_at = now() where id = ${id}`);
+    expect((await created.sagas.drive(id)).state).toBe('compensated');
+    const undone = ['turn abandoned', 'undo flight', 'undo hotel', 'compensated abandoned'];
+    expect(trail).toEqual(['hotel', 'flight', 'hotel', ...undone]);
+  });
+
   it('waits for an answer that comes by itself, and goes on when it is woken', async () => {
     const { definition, trail } = createTrip({ flight: [waiting] });
     const created = createEngine(definition);

@@ -83,7 +83,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
           return await turn(saga, result.reason, result.undo ? index : index - 1);
         }
         if (result.state === 'waiting') {
-          if (!(await journal.letGo(saga, 'woken'))) await turn(saga, { code: ABANDONED }, index);
+          if (!(await journal.letGo(saga, 'woken'))) await giveUp(saga);
           return;
         }
       }
@@ -97,8 +97,16 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
       logFailure(error, saga, step);
       const retryMs = backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS);
       if (await journal.letGo(saga, { retryMs })) return;
-      await turn(saga, { code: ABANDONED }, Math.min(index, definition.steps.length - 1));
+      await giveUp(saga);
     }
+  }
+
+  /**
+   * Turns back a saga whose deadline has passed. All its steps are undone and not just those that this driver ran:
+   * one before it may have got further, or be stopped in the middle of a later step.
+   */
+  async function giveUp(saga: HeldSaga): Promise<void> {
+    await turn(saga, { code: ABANDONED }, definitionOf(saga).steps.length - 1);
   }
 
   /** Writes down that the saga turns back, then undoes from step `last` to the first. */

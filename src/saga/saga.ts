@@ -3,7 +3,7 @@ import type { Transaction } from '../database/database.ts';
 /**
  * What a step came to. `failed` is an answer (declined, no stock): the saga turns back. `waiting` means that the
  * answer comes by itself later, and somebody will call `wake`. An `unavailable` error or a bug is "unknown": the
- * step is run again until the saga's deadline, then the saga turns back. With `undo` a failed step is undone like
+ * step is run again until the saga's deadline, then the saga turns back and undoes all its steps. With `undo` a failed step is undone like
  * those before it: for a refusal that a late repeat of its command, by a driver that was stopped, might not get.
  */
 export type StepResult =
@@ -29,7 +29,7 @@ export interface SagaStep<Data> {
    * and every step that was done before answers as it did then.
    */
   run(data: Data): Promise<StepResult>;
-  /** Takes the step back. Does nothing if it never took effect, and may be run again. */
+  /** Takes the step back. Does nothing if it never took effect or never ran, and may be run again. */
   undo?(data: Data, reason: SagaReason): Promise<void>;
 }
 
