@@ -64,7 +64,7 @@ export function createJournal(database: Database) {
 
     /**
      * Lets go of a saga whose step waits, or is to be tried again after `retryMs`. False when it is past its
-     * deadline, or lost.
+     * deadline, or lost. The fence is spent, so that a sign of life under way does not hold what was let go.
      */
     async letGo(saga: HeldSaga, until: { retryMs: number } | 'woken'): Promise<boolean> {
       const due =
@@ -72,16 +72,17 @@ export function createJournal(database: Database) {
           ? sql`case when wakes = ${saga.wakes} then deadline_at else now() end`
           : sql`least(deadline_at, now() + ${until.retryMs}::int * interval '1 millisecond')`;
       const rows = await database.rows(sql`
-        update ${table} set due_at = ${due}, waiting = ${until === 'woken'}, updated_at = now()
+        update ${table} set due_at = ${due}, waiting = ${until === 'woken'}, fence = fence + 1, updated_at = now()
         where ${held(saga)} and deadline_at > now()
         returning id`);
       return rows.length > 0;
     },
 
-    /** Puts off the next try of an undo; undoing has no deadline. */
+    /** Lets go of a saga until the next try of an undo; undoing has no deadline. */
     async putOff(saga: HeldSaga, retryMs: number): Promise<void> {
       await database.rows(sql`
-        update ${table} set due_at = now() + ${retryMs}::int * interval '1 millisecond', updated_at = now()
+        update ${table}
+        set due_at = now() + ${retryMs}::int * interval '1 millisecond', fence = fence + 1, updated_at = now()
         where ${held(saga)}`);
     },
 
