@@ -11,3 +11,17 @@ export function failpoint(point: Failpoint): void {
 export function armFailpoints(strike: (point: Failpoint) => void): void {
   armed = strike;
 }
+
+/** What stands between a consumer and an event; it may take its time, or reject as a handler does. */
+type Obstacle = (consumer: string, event: { readonly id: string; readonly at: string }) => Promise<void>;
+
+let obstacle: Obstacle | undefined;
+
+/** Does nothing, unless the fault suite has put something in the way of this process's consumers. */
+export async function meetObstacle(...meeting: Parameters<Obstacle>): Promise<void> {
+  await obstacle?.(...meeting);
+}
+
+export function armObstacle(meet: Obstacle): void {
+  obstacle = meet;
+}

@@ -13,6 +13,7 @@ import type { Consume } from './events/handle.ts';
 import { consume, type EventHandler } from './events/inbox.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay } from './events/relay.ts';
+import { meetObstacle } from './failpoint.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
 import { createJobRunner } from './jobs/runner.ts';
@@ -143,6 +144,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     async consume(event) {
       const handler = handlers.get(event.type);
       invariant(handler, `${name} handles ${event.type}`);
+      await meetObstacle(name, event);
       await consume(database, event, handler);
     },
     wake,
