@@ -1,6 +1,7 @@
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts';
 import type { FaultContext, FaultResult } from './fault.ts';
 import { type Load, type LoadOptions, startLoad } from './load.ts';
+import type { ShopProcess } from './shop-process.ts';
 import { judge } from './verdict.ts';
 
 /** What a fault did. */
@@ -30,6 +31,8 @@ export async function underLoad(
   options: {
     cluster?: Omit<ClusterOptions, 'folder'>;
     load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'plain'>>;
+    /** Which http processes the load goes to; all unless given. */
+    through?: (process: ShopProcess) => boolean;
     settleMs?: number;
     inject: (running: UnderLoad, say: FaultContext['say']) => Promise<Injection>;
     inspect?: (running: UnderLoad) => Promise<Pick<Injection, 'problems' | 'notes'>>;
@@ -38,7 +41,7 @@ export async function underLoad(
   context.say('starting');
   const cluster = await startCluster({ ...options.cluster, folder: context.folder });
   try {
-    const urls = cluster.http.map((each) => each.url);
+    const urls = cluster.http.filter(options.through ?? (() => true)).map((each) => each.url);
     const load = await startLoad({ urls, admin: cluster.admin, seed: context.seed, ...options.load });
     let stage = 'warming up';
     const say = (text: string) => {
