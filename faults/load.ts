@@ -46,7 +46,7 @@ export interface Load {
   readonly worstStallMs: number;
   /** As `1,204 orders by 8 lanes, 12 retries, p50 12 ms, p99 240 ms`. */
   describe(): string;
-  /** Resolves when so many orders are acknowledged. */
+  /** Resolves when so many orders are acknowledged; rejects when none is for 5 minutes. */
   reached(count: number): Promise<void>;
   /** Begins no more orders, and resolves when those under way have their answers. */
   stop(): Promise<void>;
@@ -54,6 +54,8 @@ export interface Load {
 
 /** Longer than any fault lasts and any saga takes; whoever has no answer by then waits in vain. */
 const PATIENCE_MS = 240_000;
+/** Longer than any fault keeps a shop from trading. */
+const SILENCE_MS = 300_000;
 const FOLLOW_MS = 150_000;
 const FOLLOW_EVERY_MS = 200;
 const CUSTOMERS = 16;
@@ -278,6 +280,13 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     async reached(count) {
       while (acknowledged < count) {
         if (stopping) throw new Error('the load was stopped before it reached its number of orders');
+        const silentMs = performance.now() - lastAckMs;
+        if (silentMs > SILENCE_MS) {
+          const last = attempts.at(-1);
+          throw new Error(
+            `no order was acknowledged for ${Math.round(silentMs)} ms; last: ${last?.path} ${last?.outcome}`,
+          );
+        }
         const acked = Promise.withResolvers<void>();
         waiting.add(acked.resolve);
         await Promise.race([acked.promise, sleep(1_000)]);
