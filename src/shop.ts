@@ -15,6 +15,7 @@ import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createOpsApp } from './http/ops.ts';
 import { type Listener, listen } from './http/server.ts';
 import { createWorkerApp } from './http/worker-app.ts';
+import { lastingFindings } from './lasting-findings.ts';
 import { createLifecycle, type Part } from './lifecycle.ts';
 import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
@@ -232,16 +233,14 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     },
     api: <C extends Contract>(contract: C) => apiOf(contract.module) as Api<C>,
     async *audit() {
-      let broken = await collect(findings());
       const endsAt = performance.now() + SAGA_FORWARD_MS + AUDIT_LOOKS_MS;
       // Postgres may be shared with processes that trade; a folder is ours alone.
       const isLive = started || engines.kind === 'postgres';
-      while (isLive && broken.size > 0 && performance.now() < endsAt) {
+      yield* await lastingFindings(findings, async () => {
+        if (!isLive || performance.now() >= endsAt) return false;
         await sleep(AUDIT_LOOKS_MS);
-        const again = await collect(findings());
-        broken = new Map([...broken].filter(([key]) => again.has(key)));
-      }
-      yield* broken.values();
+        return true;
+      });
     },
     events: {
       async list(filter) {
@@ -276,16 +275,4 @@ async function refusePending(engine: Engine, schema: string, sets: readonly stri
 async function sumOver(modules: readonly HostedModule[], work: (module: HostedModule) => Promise<number>) {
   const counts = await Promise.all(modules.map(work));
   return counts.reduce((total, count) => total + count, 0);
-}
-
-/** More findings than anybody reads; bounds the memory of an audit of a badly broken shop. */
-const FINDINGS = 10_000;
-
-async function collect(findings: AsyncIterable<Finding>): Promise<Map<string, Finding>> {
-  const found = new Map<string, Finding>();
-  for await (const finding of findings) {
-    found.set(`${finding.invariant} ${finding.subject} ${finding.detail}`, finding);
-    if (found.size >= FINDINGS) break;
-  }
-  return found;
 }
