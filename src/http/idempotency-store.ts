@@ -10,7 +10,8 @@ import type { Answer } from './route.ts';
 export interface IdempotencyStore extends Idempotency {
   /**
    * Stores a final failure that came about outside any transaction, and returns the answer that counts: this one,
-   * or the one that an earlier or quicker request left under the key. Fails with `idempotency_key_reused`.
+   * or the one that an earlier or quicker request left under the key. Fails with `idempotency_key_reused`, and
+   * with `idempotency_key_in_flight` when another request has taken the key for work that is under way.
    */
   keep(claim: IdempotencyClaim, failure: Answer): Promise<Answer>;
   /** Deletes keys whose time is over; returns how many. Safe to run anywhere, any number of times. */
@@ -127,8 +128,9 @@ export function createIdempotency(database: Database): IdempotencyStore {
     async keep(claim, failure) {
       if (await store(database, claim, failure, sql`false`)) return failure;
       const known = await look(database, claim);
-      // A claimed key belongs to work under way, which will store its own answer.
-      return known?.state === 'answered' ? known.answer : failure;
+      // It belongs to work of another process, which may end otherwise: one key has one answer.
+      if (known?.state === 'claimed') throw keyInFlight();
+      return known?.answer ?? failure;
     },
 
     async deleteOldKeys() {

@@ -347,10 +347,12 @@ describe('the store', () => {
     expect(await idempotency.find(own)).toMatchObject({ answer: { status: 201, body: 1 } });
   });
 
-  it('leaves a claimed key to the work under way when a repeat fails', async () => {
+  it('has no second answer for a key whose work is under way elsewhere', async () => {
     const own = claim(newKey());
     await database.transaction((tx) => idempotency.claim(tx, own, resourceId));
-    expect(await idempotency.keep(own, { status: 400, body: 3 })).toEqual({ status: 400, body: 3 });
+    await expect(idempotency.keep(own, { status: 422, body: 3 })).rejects.toMatchObject({
+      code: 'idempotency_key_in_flight',
+    });
     expect(await idempotency.find(own)).toEqual({ state: 'claimed', resourceId });
   });
 
