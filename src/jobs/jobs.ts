@@ -29,7 +29,10 @@ export interface JobRun<Input> {
   ): Promise<void>;
 }
 
-/** Does the whole job or throws; a throw means "again later", and after JOB_ATTEMPTS the job has failed. */
+/**
+ * Does the whole job or throws. A throw means "again later", and after JOB_ATTEMPTS the job has failed, unless what
+ * it met is `unavailable`, which passes.
+ */
 export type JobHandler<Input = unknown> = (run: JobRun<Input>) => Promise<void>;
 
 export interface Jobs {

@@ -4,6 +4,7 @@ import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
+import { AppError } from '../errors.ts';
 import { JOB_ATTEMPTS } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import type { JobHandler } from './jobs.ts';
@@ -83,6 +84,19 @@ describe('job runner', () => {
     }
     expect(await runner.jobs.get(id)).toMatchObject({ state: 'failed', errors: [{ line: 0 }] });
     expect(await runner.drain()).toBe(0);
+  });
+
+  it('does not give up for an outage, however often it is met', async () => {
+    const runner = createRunner(async () => {
+      throw new AppError('unavailable', 'database_unavailable', 'away');
+    });
+    const id = await enqueue(runner, 1);
+    for (let round = 0; round <= JOB_ATTEMPTS; round += 1) {
+      await database.rows(sql`update test.job set due_at = now() where id = ${id}`);
+      await runner.drain();
+    }
+    expect(await runner.jobs.get(id)).toMatchObject({ state: 'queued', errors: [] });
+    await database.rows(sql`delete from test.job`);
   });
 
   it('refuses the progress of a run whose job was taken over', async () => {
