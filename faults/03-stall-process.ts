@@ -13,6 +13,8 @@ const TRIES = 300;
 const WORKER_STALL_MS = 45_000;
 const WORKER_STALL_SHORT_MS = 35_000;
 const HTTP_STALL_MS = 20_000;
+/** Clients of a stopped process turn to another one with the same key, while the first still holds their order. */
+const CLIENT_MS = 8_000;
 
 interface Stall {
   readonly role: ShopProcess['role'];
@@ -30,7 +32,7 @@ export const fault: Fault = {
     const { short, random } = context;
     const held: HeldWork[] = [];
     return underLoad(context, {
-      load: { ordersPerSecond: short ? 30 : 20 },
+      load: { ordersPerSecond: short ? 30 : 20, attemptMs: CLIENT_MS },
       async inject({ cluster }, say) {
         const stalls = plan(short, random);
         for (const [index, { role, forMs }] of stalls.entries()) {

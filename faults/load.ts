@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly lanes?: number;
   /** Orders a second that all lanes together aim at; 40 unless given, which leaves a small machine room to recover. */
   readonly ordersPerSecond?: number;
+  /** Clients turn to another process after this; 60 s unless given, longer than any answer may take. */
+  readonly attemptMs?: number;
   /** Only cards that a provider answers at once, so that every request's time is the shop's own. */
   readonly plain?: boolean;
 }
@@ -92,11 +94,12 @@ function catalogue(): { csv: string; prices: ReadonlyMap<string, number> } {
  * What is ordered follows from the seed.
  */
 export async function startLoad(options: LoadOptions): Promise<Load> {
-  const { urls, admin, seed, lanes = 12, ordersPerSecond = 40, plain = false } = options;
+  const { urls, admin, seed, lanes = 12, ordersPerSecond = 40, attemptMs = 60_000, plain = false } = options;
   const cards = plain ? CARDS.filter(([token]) => !token || PROMPT.has(token)) : CARDS;
   const attempts: Attempt[] = [];
   const client = createRotatingClient(urls, {
     patienceMs: PATIENCE_MS,
+    attemptMs,
     onAttempt: (each) => attempts.push(each),
   });
   const { csv, prices } = catalogue();

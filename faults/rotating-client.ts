@@ -4,7 +4,8 @@ import {
   createApiClient,
   ShopUnavailable,
 } from '../src/commands/api-client.ts';
-import { sleep } from '../src/deadline.ts';
+import { sleep, withDeadline } from '../src/deadline.ts';
+import { isAppError } from '../src/errors.ts';
 
 /** Between two tries; a process that is down refuses at once, so that the next one is asked soon. */
 const BACKOFF_MS = 50;
@@ -29,11 +30,12 @@ export interface RotatingClient extends ApiClient {
 
 /**
  * A client of several processes: each request goes to the next one in turn, each further try of it to another one, until there is a final answer or the patience
- * for this request is over. Only for what is safe to send twice.
+ * for this request is over. A try that takes longer than `attemptMs` is left to itself. Only for what is safe to send
+ * twice.
  */
 export function createRotatingClient(
   urls: readonly string[],
-  options: { patienceMs: number; onAttempt?: (attempt: Attempt) => void },
+  options: { patienceMs: number; attemptMs: number; onAttempt?: (attempt: Attempt) => void },
 ): RotatingClient {
   const clients = urls.map((url) => createApiClient(url, 0));
   let turn = 0;
@@ -59,15 +61,21 @@ export function createRotatingClient(
             outcome,
           });
         try {
-          const answer: ApiAnswer = await client.request(method, path, request);
+          const answer: ApiAnswer = await withDeadline(
+            client.request(method, path, request),
+            options.attemptMs,
+            'the shop',
+          );
           note(String(answer.status));
           return answer;
         } catch (error) {
-          if (!(error instanceof ShopUnavailable)) throw error;
-          note(reasonOf(error.cause));
+          const isLate = isAppError(error, 'timeout');
+          if (!isLate && !(error instanceof ShopUnavailable)) throw error;
+          note(isLate ? 'timeout' : reasonOf(error.cause));
           retries += 1;
           const waitMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempts - 1));
-          if (performance.now() + waitMs > giveUpAt) throw error;
+          if (performance.now() + waitMs > giveUpAt)
+            throw isLate ? new ShopUnavailable(`${method} ${path}: no answer`, { cause: error }) : error;
           await sleep(waitMs);
         }
       }

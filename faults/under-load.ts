@@ -30,7 +30,7 @@ export async function underLoad(
   context: FaultContext,
   options: {
     cluster?: Omit<ClusterOptions, 'folder'>;
-    load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'plain'>>;
+    load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'attemptMs' | 'plain'>>;
     /** Which http processes the load goes to; all unless given. */
     through?: (process: ShopProcess) => boolean;
     settleMs?: number;
