@@ -15,7 +15,7 @@ import {
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import type { Mailer, Sent } from './mailer.ts';
-import { claimDueMail, type EndState, endMail, postponeMail, renewLeases } from './store.ts';
+import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
 
 export type NotificationContext = ModuleContext<{
   user: typeof userContract;
@@ -33,8 +33,8 @@ export interface Sender {
 
 /**
  * Sends queued mail: claims some, asks who they go to and what they say, and hands them to the mailer. Several
- * senders may run on the same rows. A mail goes out once, unless a process dies between the server's word and
- * our note of it: then it goes again, under the same Message-ID.
+ * senders may run on the same rows. A mail goes out once, unless a process dies between the server's word and our
+ * note of it, or is stopped while it sends: then it goes again, under the same Message-ID.
  */
 export function createSender({ database, needs, log }: NotificationContext, mailer: Mailer): Sender {
   /** Claimed mail of which nothing is written down yet. */
@@ -87,6 +87,8 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       if (to === undefined) return await finish(mail, 'dropped', null);
       const receipt = about.kind === 'order_paid' ? await needs.order.receipt(about.data) : undefined;
       const outgoing = { id, to, ...writeLetter(about, receipt) };
+      // A process that was stopped may come back when another one has long sent it.
+      if (!(await isHeld(database, mail))) return void held.delete(mail);
       await end(mail, await withDeadline(mailer.send(outgoing), SEND_TIMEOUT_MS, `sending mail ${id}`));
     } catch (error) {
       await tryLater(mail, error).catch((cause: unknown) => {

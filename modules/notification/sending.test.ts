@@ -26,6 +26,8 @@ let shop: TestShop;
 /** The users that the user module knows: id → address. */
 const people = new Map<string, string>();
 let userModuleAway = false;
+/** What happens while a sender asks who its mail goes to. */
+let meanwhile: (() => Promise<unknown>) | undefined;
 
 async function openServer(): Promise<void> {
   server = new SMTPServer({
@@ -56,6 +58,7 @@ beforeAll(async () => {
       user: {
         profiles: async ({ ids }: { ids: string[] }) => {
           if (userModuleAway) throw new AppError('unavailable', 'peer_down', 'the user module is away');
+          await meanwhile?.();
           const users = ids.flatMap((id) => {
             const email = people.get(id);
             const createdAt = '2026-01-01T00:00:00.000Z';
@@ -94,6 +97,7 @@ beforeEach(() => {
   received = [];
   answer = undefined;
   userModuleAway = false;
+  meanwhile = undefined;
 });
 
 let ids = 0;
@@ -187,6 +191,23 @@ describe('a mail', () => {
     await becomes(last, { state: 'sent' });
     const sent = received.map(({ source }) => header(source, 'Message-ID'));
     expect(sent.sort()).toEqual([`<${id}@example.com>`, `<${last}@example.com>`]);
+  });
+
+  it('is left to its new holder by a sender that was stopped for longer than its lease', async () => {
+    const id = newUuid();
+    const isTaken = Promise.withResolvers<void>();
+    meanwhile = async () => {
+      meanwhile = undefined;
+      await shop.database('notification').rows(sql`
+        update notifications.mail set fence = fence + 1, attempts = attempts + 1 where id = ${id}::uuid`);
+      isTaken.resolve();
+    };
+    await deliver(userPasswordChanged.type, { userId: newUser() }, id);
+    await isTaken.promise;
+    const next = await passwordChanged(newUser());
+    await becomes(next, { state: 'sent' });
+    expect(received.map(({ source }) => header(source, 'Message-ID'))).toEqual([`<${next}@example.com>`]);
+    expect(await rowOf(id)).toMatchObject({ state: 'queued', attempts: 2 });
   });
 
   it('has no header that a number or an address brought along', async () => {

@@ -48,6 +48,14 @@ export async function renewLeases(database: Database, batch: readonly ClaimedMai
     where m.id = h.id and m.fence = h.fence and m.state = 'queued' and m.due_at > now()`);
 }
 
+/** Whether claimed mail is still its sender's to send. */
+export async function isHeld(database: Database, { id, fence }: ClaimedMail): Promise<boolean> {
+  const rows = await database.rows(sql`
+    select 1 as held from notifications.mail
+    where id = ${id}::uuid and fence = ${fence}::int and state = 'queued' and due_at > now()`);
+  return rows.length > 0;
+}
+
 /** Makes mail due that is leased and was never tried to its end; only where nobody can hold a lease. */
 export async function freeLeases(database: Database): Promise<void> {
   await database.rows(sql`
