@@ -53,18 +53,18 @@ export function createPaySaga(context: OrderContext): SagaDefinition<PayData> {
 function createPinStep({ needs }: OrderContext): SagaStep<PayData> {
   return {
     name: 'pin',
-    async run({ orderId }) {
+    async run({ orderId, paymentId }) {
       try {
-        await needs.product.pin({ orderId });
+        await needs.product.pin({ orderId, by: paymentId });
         return stepDone;
       } catch (error) {
         if (!isAppError(error, 'reservation_closed')) throw error;
         return { state: 'failed', reason: { code: WINDOW_CLOSED } };
       }
     },
-    async undo({ orderId }, reason) {
+    async undo({ orderId, paymentId }, reason) {
       const expiresInMs = UNPAID_WINDOW_MS + UNPAID_GRACE_MS;
-      if (reason.code === DECLINED) await needs.product.unpin({ orderId, expiresInMs });
+      if (reason.code === DECLINED) await needs.product.unpin({ orderId, by: paymentId, expiresInMs });
       else await needs.product.release({ orderId });
     },
   };

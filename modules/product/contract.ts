@@ -75,14 +75,22 @@ export const productContract = defineContract('product', {
       errors: ['insufficient_stock', 'reservation_closed', 'unknown_sku'],
     }),
     /**
-     * Keeps an open reservation from expiring, before a charge; a sold one needs no pin. `reservation_closed`
-     * (conflict): there is none, or it is too late.
+     * Keeps an open reservation from expiring, before a charge; a sold one needs no pin. `by` names the payment that
+     * it is pinned for. `reservation_closed` (conflict): there is none, or it is too late.
      */
-    pin: command({ key: 'orderId', input: orderKey, output: z.object({}), errors: ['reservation_closed'] }),
-    /** Lets an open reservation expire again, `expiresInMs` from now. Nothing happens to a closed one. */
+    pin: command({
+      key: 'orderId',
+      input: orderKey.extend({ by: z.uuid() }),
+      output: z.object({}),
+      errors: ['reservation_closed'],
+    }),
+    /**
+     * Lets an open reservation expire again, `expiresInMs` from now. Nothing happens to a closed one, nor to one that
+     * another payment than `by` has pinned since.
+     */
     unpin: command({
       key: 'orderId',
-      input: orderKey.extend({ expiresInMs: z.int().positive() }),
+      input: orderKey.extend({ by: z.uuid(), expiresInMs: z.int().positive() }),
       output: z.object({}),
       errors: [],
     }),

@@ -38,12 +38,12 @@ export const productModule = defineModule({
           await reserveStock(database, changed, reservation);
           return {};
         },
-        async pin({ orderId }) {
-          await pinReservation(database, orderId);
+        async pin({ orderId, by }) {
+          await pinReservation(database, orderId, by);
           return {};
         },
-        async unpin({ orderId, expiresInMs }) {
-          await unpinReservation(database, orderId, expiresInMs);
+        async unpin({ orderId, by, expiresInMs }) {
+          await unpinReservation(database, orderId, by, expiresInMs);
           return {};
         },
         async release({ orderId }) {

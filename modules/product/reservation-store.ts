@@ -50,18 +50,24 @@ export async function setReservationState(
   await tx.rows(sql`update products.reservation set state = ${state} where order_id = ${orderId}::uuid`);
 }
 
-/** Pins an open reservation, so that it does not expire. */
-export async function pin(tx: Transaction, orderId: string): Promise<void> {
+/** Pins an open reservation in the name of `by`, so that it does not expire. */
+export async function pin(tx: Transaction, orderId: string, by: string): Promise<void> {
   await tx.rows(sql`
-    update products.reservation set pinned = true where order_id = ${orderId}::uuid and state = 'open'`);
+    update products.reservation set pinned = true, pinned_by = ${by}::uuid
+    where order_id = ${orderId}::uuid and state = 'open'`);
 }
 
-/** Lets an open reservation expire `expiresInMs` from now. */
-export async function unpin(tx: Transaction, orderId: string, expiresInMs: number): Promise<void> {
+/** Lets an open reservation that `by` was the last to pin expire `expiresInMs` from now. */
+export async function unpin(
+  tx: Transaction,
+  orderId: string,
+  by: string,
+  expiresInMs: number,
+): Promise<void> {
   await tx.rows(sql`
     update products.reservation
     set pinned = false, expires_at = now() + ${expiresInMs}::bigint * interval '1 millisecond'
-    where order_id = ${orderId}::uuid and state = 'open'`);
+    where order_id = ${orderId}::uuid and state = 'open' and pinned_by = ${by}::uuid`);
 }
 
 /** Closes up to `limit` reservations that are past their time, those that nobody else is working on. */

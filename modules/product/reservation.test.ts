@@ -259,12 +259,12 @@ describe('the end of a reservation', () => {
     const [open, pinned] = [uuidv7(), uuidv7()];
     await reserve(open, [{ sku: skus[0]!, quantity: 1 }], false);
     await reserve(pinned, [{ sku: skus[0]!, quantity: 2 }], false);
-    await product.pin({ orderId: pinned });
+    await product.pin({ orderId: pinned, by: uuidv7() });
     await letTimePass(open);
     await letTimePass(pinned);
     expect(await expireReservations(shop.database('product'), unheard)).toBe(1);
     expect(await stockOf(id)).toEqual([[5, 2]]);
-    expect((await failure(product.pin({ orderId: open }))).code).toBe('reservation_closed');
+    expect((await failure(product.pin({ orderId: open, by: uuidv7() }))).code).toBe('reservation_closed');
     expect((await failure(reserve(open, [{ sku: skus[0]!, quantity: 1 }]))).code).toBe('reservation_closed');
     await product.release({ orderId: open });
     expect(await stockOf(id)).toEqual([[5, 2]]);
@@ -272,15 +272,28 @@ describe('the end of a reservation', () => {
 
   it('comes again after an unpin, not before its new time', async () => {
     const { id, skus } = await shelf(1);
-    const orderId = uuidv7();
-    await reserve(orderId, [{ sku: skus[0]!, quantity: 1 }]);
-    await product.unpin({ orderId, expiresInMs: HOUR_MS });
+    const [orderId, by] = [uuidv7(), uuidv7()];
+    await reserve(orderId, [{ sku: skus[0]!, quantity: 1 }], false);
+    await product.pin({ orderId, by });
+    await product.unpin({ orderId, by, expiresInMs: HOUR_MS });
     await expireReservations(shop.database('product'), unheard);
     expect(await stockOf(id)).toEqual([[1, 1]]);
     await letTimePass(orderId);
     await expireReservations(shop.database('product'), unheard);
     expect(await stockOf(id)).toEqual([[1, 0]]);
     expect(await isInStock(id)).toBe(true);
+  });
+
+  it('does not come under a payment that pinned it after another one, however late that one unpins it', async () => {
+    const { id, skus } = await shelf(1);
+    const [orderId, declined, paying] = [uuidv7(), uuidv7(), uuidv7()];
+    await reserve(orderId, [{ sku: skus[0]!, quantity: 1 }], false);
+    await product.pin({ orderId, by: declined });
+    await product.pin({ orderId, by: paying });
+    await product.unpin({ orderId, by: declined, expiresInMs: HOUR_MS });
+    await letTimePass(orderId);
+    expect(await expireReservations(shop.database('product'), unheard)).toBe(0);
+    expect(await stockOf(id)).toEqual([[1, 1]]);
   });
 
   it('comes for more reservations than one batch closes', async () => {
@@ -295,11 +308,11 @@ describe('the end of a reservation', () => {
   it('does not need a pin once sold, and an order without one cannot be pinned', async () => {
     const { skus } = await shelf(1);
     const orderId = uuidv7();
-    expect((await failure(product.pin({ orderId }))).code).toBe('reservation_closed');
+    expect((await failure(product.pin({ orderId, by: uuidv7() }))).code).toBe('reservation_closed');
     await reserve(orderId, [{ sku: skus[0]!, quantity: 1 }]);
     await deliverPaid(shop.database('product'), orderId);
-    await product.pin({ orderId });
-    await product.unpin({ orderId, expiresInMs: 1 });
+    await product.pin({ orderId, by: uuidv7() });
+    await product.unpin({ orderId, by: uuidv7(), expiresInMs: 1 });
   });
 });
 

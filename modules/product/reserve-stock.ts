@@ -47,22 +47,23 @@ export async function reserveStock(
 }
 
 /** Keeps an order's open reservation from expiring. `reservation_closed` (conflict). Safe to repeat. */
-export async function pinReservation(database: Database, orderId: string): Promise<void> {
+export async function pinReservation(database: Database, orderId: string, by: string): Promise<void> {
   await database.transaction(async (tx) => {
     const state = await lockReservation(tx, orderId);
     if (state === 'sold') return;
     if (state !== 'open') throw reservationClosed();
-    await pin(tx, orderId);
+    await pin(tx, orderId, by);
   });
 }
 
-/** Lets an order's open reservation expire again, `expiresInMs` from now. Safe to repeat. */
+/** Lets a reservation that `by` was the last to pin expire again, `expiresInMs` from now. Safe to repeat. */
 export async function unpinReservation(
   database: Database,
   orderId: string,
+  by: string,
   expiresInMs: number,
 ): Promise<void> {
-  await database.transaction((tx) => unpin(tx, orderId, expiresInMs));
+  await database.transaction((tx) => unpin(tx, orderId, by, expiresInMs));
 }
 
 function reservationClosed(): AppError {

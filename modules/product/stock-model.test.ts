@@ -25,6 +25,8 @@ beforeAll(async () => {
 
 afterAll(() => engine.close());
 
+const PAYMENTS = [uuidv7(), uuidv7()];
+
 type Command =
   | {
       readonly do: 'reserve';
@@ -32,7 +34,8 @@ type Command =
       readonly quantities: number[];
       readonly pinned: boolean;
     }
-  | { readonly do: 'pin' | 'unpin' | 'release' | 'pay'; readonly order: number }
+  | { readonly do: 'pin' | 'unpin'; readonly order: number; readonly by: string }
+  | { readonly do: 'release' | 'pay'; readonly order: number }
   | { readonly do: 'expire' }
   | { readonly do: 'adjust'; readonly variant: number; readonly delta: number };
 
@@ -48,7 +51,11 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
         pinned: fc.boolean(),
       }),
     },
-    { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('pin', 'unpin', 'release', 'pay'), order }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ do: fc.constantFrom('pin', 'unpin'), order, by: fc.constantFrom(...PAYMENTS) }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('release', 'pay'), order }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('expire' as const) }) },
     {
       weight: 2,
@@ -65,7 +72,7 @@ const commands: fc.Arbitrary<Command[]> = fc.array(
 /** The rules of stock in their plainest form; every expiry is taken to have passed. */
 function createModel(onHand: number[]) {
   const stock = onHand.map((pieces) => ({ onHand: pieces, reserved: 0 }));
-  const orders = new Map<number, { state: string; pinned: boolean; quantities: number[] }>();
+  const orders = new Map<number, { state: string; pinnedBy: string | null; quantities: number[] }>();
 
   function move(quantities: number[], onHandSign: number, reservedSign: number): void {
     stock.forEach((counters, variant) => {
@@ -77,7 +84,7 @@ function createModel(onHand: number[]) {
   function apply(command: Command): string {
     if (command.do === 'expire') {
       for (const held of orders.values()) {
-        if (held.state !== 'open' || held.pinned) continue;
+        if (held.state !== 'open' || held.pinnedBy !== null) continue;
         held.state = 'expired';
         move(held.quantities, 0, -1);
       }
@@ -98,17 +105,17 @@ function createModel(onHand: number[]) {
           return 'insufficient_stock';
         }
         move(quantities, 0, 1);
-        orders.set(command.order, { state: 'open', pinned, quantities });
+        orders.set(command.order, { state: 'open', pinnedBy: pinned ? 'itself' : null, quantities });
         return 'ok';
       }
       case 'pin':
-        if (held?.state === 'open') held.pinned = true;
+        if (held?.state === 'open') held.pinnedBy = command.by;
         return held?.state === 'open' || held?.state === 'sold' ? 'ok' : 'reservation_closed';
       case 'unpin':
-        if (held?.state === 'open') held.pinned = false;
+        if (held?.state === 'open' && held.pinnedBy === command.by) held.pinnedBy = null;
         return 'ok';
       case 'release':
-        if (!held) orders.set(command.order, { state: 'released', pinned: false, quantities: [] });
+        if (!held) orders.set(command.order, { state: 'released', pinnedBy: null, quantities: [] });
         if (held?.state === 'open') move(held.quantities, 0, -1);
         if (held?.state === 'sold') move(held.quantities, 1, 0);
         if (held?.state === 'open') held.state = 'released';
@@ -150,9 +157,9 @@ async function run(command: Command, productId: string, skus: string[], orderIds
       return;
     }
     case 'pin':
-      return await pinReservation(database, orderIds[command.order]!);
+      return await pinReservation(database, orderIds[command.order]!, command.by);
     case 'unpin':
-      return await unpinReservation(database, orderIds[command.order]!, -1);
+      return await unpinReservation(database, orderIds[command.order]!, command.by, -1);
     case 'release':
       return await releaseStock(database, unheard, orderIds[command.order]!);
     case 'pay':
