@@ -8,8 +8,13 @@ import { formatTraceparent, newTrace, parseTraceparent } from '../telemetry/trac
 import { createJournal, type HeldSaga } from './journal.ts';
 import { ABANDONED, type SagaDefinition, type SagaOutcome, type SagaReason, type Sagas } from './saga.ts';
 
-/** How often `settle` looks again while another process drives the saga; in this process it is told at once. */
+/**
+ * How soon `settle` looks again while another process drives the saga, or nobody until its next try; in this process it
+ * is told at once. The wait doubles from look to look: hundreds of waiting requests must not be what keeps the
+ * database from what they wait for.
+ */
 const SETTLE_POLL_MS = 100;
+const SETTLE_POLL_MAX_MS = 1_000;
 
 /** The engine as the composition root holds it; modules see only `Sagas`. */
 export interface SagaEngine {
@@ -43,12 +48,13 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
   const started = new Map<string, HeldSaga>();
   /** Being driven here. */
   const active = new Map<string, Promise<SagaOutcome>>();
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(sagaId: string | undefined) => void>();
   const stopping = new AbortController();
   let sweeper: Promise<void> | undefined;
 
-  function changed(): void {
-    for (const listener of [...listeners]) listener();
+  /** Tells those who wait for this saga; without an id, all who wait for any. */
+  function changed(sagaId?: string): void {
+    for (const listener of [...listeners]) listener(sagaId);
   }
 
   function definitionOf(saga: HeldSaga): SagaDefinition<object> {
@@ -155,7 +161,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     const saga = mine ?? (await journal.lease(id));
     if (saga) {
       await runInContext(sagaContext(saga), () => driveHeld(saga));
-      changed();
+      changed(id);
     }
     const outcome = await journal.outcome(id);
     invariant(outcome, `saga ${id} exists`);
@@ -168,7 +174,8 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     const work = driveOnce(id)
       .catch((error: unknown): SagaOutcome => {
         // The journal could not be written: the lease runs out and the sweeper goes on.
-        log.error({ err: error, sagaId: id }, 'saga could not be driven');
+        const passes = error instanceof AppError && error.kind === 'unavailable';
+        log[passes ? 'warn' : 'error']({ err: error, sagaId: id }, 'saga could not be driven');
         return { state: 'open' };
       })
       .finally(() => active.delete(id));
@@ -192,13 +199,16 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     }
   }
 
-  async function nextChange(timeoutMs: number): Promise<void> {
+  async function nextChange(id: string, timeoutMs: number): Promise<void> {
     const told = Promise.withResolvers<void>();
     const timer = setTimeout(told.resolve, timeoutMs);
-    listeners.add(told.resolve);
+    const listen = (sagaId: string | undefined) => {
+      if (sagaId === undefined || sagaId === id) told.resolve();
+    };
+    listeners.add(listen);
     await told.promise;
     clearTimeout(timer);
-    listeners.delete(told.resolve);
+    listeners.delete(listen);
   }
 
   const sagas: Sagas = {
@@ -214,7 +224,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     drive,
     async settle(id, timeoutMs, settleOptions = {}) {
       const endsAt = performance.now() + timeoutMs;
-      for (;;) {
+      for (let pollMs = SETTLE_POLL_MS; ; pollMs = Math.min(2 * pollMs, SETTLE_POLL_MAX_MS)) {
         const leftMs = Math.max(0, endsAt - performance.now());
         const timer = new AbortController();
         const late = sleep(leftMs, timer.signal).then((): SagaOutcome => ({ state: 'open' }));
@@ -222,19 +232,19 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
         timer.abort();
         if (outcome.state === 'completed' || outcome.state === 'compensated') return outcome;
         if (leftMs === 0 || (settleOptions.untilWaiting && outcome.state === 'waiting')) return outcome;
-        await nextChange(Math.min(SETTLE_POLL_MS, leftMs));
+        await nextChange(id, Math.min(pollMs, leftMs));
       }
     },
     async wake(tx, subject) {
       await journal.wake(tx, subject);
-      tx.onCommit(changed);
+      tx.onCommit(() => changed());
     },
     async turnBack(subject, reason) {
       return await database.transaction(async (tx) => {
         const saga = await journal.seize(tx, subject, reason);
         if (!saga) return undefined;
         await definitionOf(saga).turn?.(tx, saga.data, reason);
-        tx.onCommit(changed);
+        tx.onCommit(() => changed(saga.id));
         return saga.id;
       });
     },
