@@ -19,6 +19,8 @@ const REFILL_MS = 100;
 /** From the moment there is space again: Postgres may have to be started and to recover first. */
 const RECOVERED_MS = 60_000;
 const SUPERVISE_MS = 1_000;
+/** Orders between two times. */
+const TRADE = 20;
 
 /** Fills the disk under Postgres, again and again, while orders go on. */
 export const fault: Fault = {
@@ -120,8 +122,8 @@ async function recover(disk: SmallDisk, load: Load): Promise<number | undefined>
   const reached = load.reached(load.acknowledged + 3).then(() => performance.now() - freedMs);
   const inTime = await Promise.race([reached, sleep(RECOVERED_MS, given.signal).then(() => undefined)]);
   given.abort();
-  // Without room to write down a moment of calm, the next fill would meet a shop that has not come back.
-  await sleep(REFILL_MS);
+  // The next time is to meet a shop that trades again, and not one that is still coming back.
+  if (inTime !== undefined) await load.reached(load.acknowledged + TRADE);
   return inTime;
 }
 

@@ -7,7 +7,7 @@ import { schemas } from './settle.ts';
 import { underLoad } from './under-load.ts';
 import { waitFor } from './wait-for.ts';
 
-/** An event of the log with one of its consumers, which has handled it. */
+/** An event of the log with one of its consumers, which has handled it or does so now. */
 interface Handled {
   readonly event: { readonly id: string };
   readonly consumer: string;
@@ -20,9 +20,9 @@ const BATCH = 500;
 const DRAINED_MS = 300_000;
 
 /**
- * Delivers every handled event again, 1 to 5 times and shuffled, through the consumers' own queues, while orders go on; at
- * last sends the whole log again in that way, and once more by making all its deliveries due, so that the relays
- * send it in order.
+ * Delivers every event again, 1 to 5 times and shuffled, through the consumers' own queues, while orders go on; at last
+ * sends the whole log again in that way, and once more by making all its deliveries due, so that the relays send it
+ * in order.
  */
 export const fault: Fault = {
   number: 10,
@@ -134,7 +134,10 @@ async function createRepeater(cluster: Cluster, random: () => number) {
   };
 }
 
-/** Every event that a consumer has handled, as the relay would send it. */
+/**
+ * Every event that a consumer has handled or is handling, as the relay would send it. What waits behind another event of
+ * its stream is left out: the relay would not send it either.
+ */
 async function readHandled(cluster: Cluster): Promise<Handled[]> {
   return await cluster.query(async (sql) => {
     const handled: Handled[] = [];
@@ -143,7 +146,7 @@ async function readHandled(cluster: Cluster): Promise<Handled[]> {
         select o.id, o.type, o.stream, o.version::int as version,
           to_char(o.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, o.data, o.trace, d.consumer
         from ${sql(schema)}.outbox o join ${sql(schema)}.delivery d on d.event_id = o.id
-        where d.state = 'done' order by o.id, d.consumer`;
+        where d.state in ('done', 'leased') order by o.id, d.consumer`;
       handled.push(
         ...rows.map(({ consumer, ...event }) => ({ event, consumer, producer: moduleOf(schema) })),
       );
