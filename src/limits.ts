@@ -71,8 +71,10 @@ export const JOB_ATTEMPTS = 5;
 /** Line errors kept of one job; more would not help whoever mends the file. */
 export const JOB_ERRORS = 1_000;
 
-/** Old keys, events and journals are looked for this often; each look deletes a bounded number of rows. */
+/** Old keys, events and journals are looked for this often. */
 export const CLEAN_UP_EVERY_MS = 60_000;
+/** Rows that one statement of a clean-up deletes; short statements keep out of the way of orders. */
+export const CLEAN_UP_BATCH = 1_000;
 /** Ended sagas stay this long for whoever asks what happened to an order. */
 export const SAGA_KEEP_DAYS = 30;
 

@@ -26,5 +26,5 @@ export const MAIL_LINES = 200;
 /** Longer than the inbox remembers an event, so that the audit can hold one against the other. */
 export const MAIL_KEEP_DAYS = 90;
 export const CLEAN_UP_MS = 60 * 60 * 1000;
-/** Rows that one clean-up deletes; bounds its locks. */
+/** Rows that one statement of a clean-up deletes; bounds its locks. */
 export const CLEAN_UP_BATCH = 5_000;

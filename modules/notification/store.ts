@@ -1,5 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '#platform/database/database';
+import { deleteInBatches } from '#platform/database/delete-in-batches';
 import { jsonRows, textArray } from '#platform/database/sql';
 import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
@@ -93,13 +94,18 @@ function isStillHeld(claimed: ClaimedMail) {
   return and(eq(mail.id, claimed.id), eq(mail.fence, claimed.fence), eq(mail.state, 'queued'));
 }
 
-/** Deletes some of the mail that ended long ago. */
+/** Deletes the mail that ended long ago. */
 export async function deleteOldMail(database: Database): Promise<void> {
-  await database.rows(sql`
+  await deleteInBatches(
+    database,
+    CLEAN_UP_BATCH,
+    sql`
     delete from notifications.mail where id in (
       select id from notifications.mail
       where state <> 'queued' and ended_at < now() - make_interval(days => ${MAIL_KEEP_DAYS}::int)
-      order by ended_at limit ${CLEAN_UP_BATCH}::int for update skip locked)`);
+      order by ended_at limit ${CLEAN_UP_BATCH}::int for update skip locked)
+    returning 1 as gone`,
+  );
 }
 
 /** Handled events of these types that left no mail, after `position` in the inbox, in its order. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
+import { deleteInBatches } from '../database/delete-in-batches.ts';
 import { AppError, invariant } from '../errors.ts';
-import { IDEMPOTENCY_HOURS } from '../limits.ts';
+import { CLEAN_UP_BATCH, IDEMPOTENCY_HOURS } from '../limits.ts';
 import { type Idempotency, type IdempotencyClaim, type Remembered, replayed } from './idempotency.ts';
 import type { Answer } from './route.ts';
 
@@ -134,10 +135,15 @@ export function createIdempotency(database: Database): IdempotencyStore {
     },
 
     async deleteOldKeys() {
-      const rows = await database.rows(
-        sql`delete from ${table} as idempotency where ${over} returning 1 as gone`,
+      return await deleteInBatches(
+        database,
+        CLEAN_UP_BATCH,
+        sql`
+        delete from ${table} where (user_id, route, key) in (
+          select user_id, route, key from ${table} as idempotency where ${over}
+          order by created_at limit ${CLEAN_UP_BATCH}::int for update skip locked)
+        returning 1 as gone`,
       );
-      return rows.length;
     },
   };
 }

@@ -1,6 +1,13 @@
 import { sql } from 'drizzle-orm';
 import type { Database, Transaction } from '../database/database.ts';
-import { SAGA_FORWARD_MS, SAGA_KEEP_DAYS, SAGA_LEASE_MS, SAGA_SWEEP_BATCH } from '../limits.ts';
+import { deleteInBatches } from '../database/delete-in-batches.ts';
+import {
+  CLEAN_UP_BATCH,
+  SAGA_FORWARD_MS,
+  SAGA_KEEP_DAYS,
+  SAGA_LEASE_MS,
+  SAGA_SWEEP_BATCH,
+} from '../limits.ts';
 import type { SagaOutcome, SagaReason } from './saga.ts';
 
 /** A saga as its present driver holds it. Every write names the fence, so a driver that lost its lease writes nothing. */
@@ -150,10 +157,16 @@ export function createJournal(database: Database) {
     },
 
     async deleteOld(): Promise<void> {
-      await database.rows(sql`
+      await deleteInBatches(
+        database,
+        CLEAN_UP_BATCH,
+        sql`
         delete from ${table} where id in (
           select id from ${table}
-          where state = 'done' and updated_at < now() - ${SAGA_KEEP_DAYS}::int * interval '1 day' limit 1000)`);
+          where state = 'done' and updated_at < now() - ${SAGA_KEEP_DAYS}::int * interval '1 day'
+          order by updated_at limit ${CLEAN_UP_BATCH}::int for update skip locked)
+        returning id`,
+      );
     },
 
     /** Frees every lease; only where it is certain that no other process lives. */
