@@ -6,7 +6,7 @@ import type { Subscribers } from './outbox.ts';
 
 /** Events read at once; bounds the audit's memory. */
 const BATCH = 1_000;
-/** A delivery that has been due for this long is late: the relay looks every second. */
+/** A delivery that has been due, and first of its stream, for this long is late: the relay looks every second. */
 const LATE_SECONDS = 60;
 
 /**
@@ -38,9 +38,12 @@ export async function* auditEvents(
     }
   }
   const late = await database.rows<{ id: string; consumer: string; state: string; error: string | null }>(sql`
-    select event_id as id, consumer, state, last_error as error from ${schema}.delivery
-    where state = 'parked'
-      or (state in ('pending', 'leased') and due_at < now() - ${LATE_SECONDS}::int * interval '1 second')
+    select d.event_id as id, d.consumer, d.state, d.last_error as error from ${schema}.delivery d
+    where d.state = 'parked'
+      or (d.state in ('pending', 'leased') and d.due_at < now() - ${LATE_SECONDS}::int * interval '1 second'
+        and not exists (select 1 from ${schema}.delivery earlier
+          where earlier.consumer = d.consumer and earlier.stream = d.stream and earlier.version < d.version
+            and earlier.state in ('pending', 'leased', 'parked')))
     limit ${BATCH}`);
   for (const row of late) {
     const why = row.state === 'parked' ? `is parked: ${row.error}` : `is ${row.state} and late`;

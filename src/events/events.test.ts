@@ -6,10 +6,11 @@ import { z } from 'zod';
 import type { Finding } from '../audit.ts';
 import type { Database } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
-import { DELIVERY_ATTEMPTS } from '../limits.ts';
+import { CLEAN_UP_BATCH, DELIVERY_ATTEMPTS, OUTBOX_KEEP_DAYS } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
+import { deleteOldEvents } from './clean-up.ts';
 import { defineEvent, type EventEnvelope } from './event.ts';
 import type { Consume } from './handle.ts';
 import { consume } from './inbox.ts';
@@ -163,6 +164,26 @@ describe('events', () => {
     expect(await effects()).toEqual([2]);
   });
 
+  it('refuses a skipped event that comes late, when its stream has gone on', async () => {
+    await append('s', 1, 2);
+    const [skipped] = await database.rows<EventEnvelope>(sql`select * from test.outbox where version = 1`);
+    await database.rows(sql`update test.delivery set state = 'parked' where version = 1`);
+    await skipDelivery(database, skipped!.id, 'test');
+    await relayUntil(effectsAre(1), countEffect);
+    await expect(countEffect(skipped!)).rejects.toMatchObject({ code: 'event_overtaken' });
+    expect(await effects()).toEqual([2]);
+    expect(await audit()).toEqual([]);
+  });
+
+  it('does not call late what waits for an earlier event that is tried again', async () => {
+    await append('s', 1, 2);
+    await database.rows(sql`update test.delivery set due_at = now() - interval '2 minutes'`);
+    expect(await audit()).toHaveLength(1);
+    await database.rows(sql`
+      update test.delivery set due_at = now() + interval '30 seconds', attempts = 7 where version = 1`);
+    expect(await audit()).toEqual([]);
+  });
+
   it('delivers again what a dead process had leased, and refuses the late word of that process', async () => {
     await append('s', 1);
     const held = Promise.withResolvers<void>();
@@ -203,6 +224,23 @@ describe('events', () => {
     await Promise.all(relays.map((relay) => relay.stop()));
     expect(await effects()).toHaveLength(60);
     expect(await audit()).toEqual([]);
+  });
+
+  it('deletes all events that were handled long ago, however many, and what their inbox knows of them', async () => {
+    await append('kept', 1);
+    await append('old', ...Array.from({ length: 2 * CLEAN_UP_BATCH + 1 }, (_, index) => index + 1));
+    await append('open', 1);
+    await database.rows(sql`update test.delivery set state = 'done' where stream <> 'open'`);
+    await database.rows(sql`
+      insert into test.inbox (event_id, type, stream, version, at)
+      select id, type, stream, version, now() - interval '1 year' from test.outbox where stream = 'old'`);
+    await database.rows(sql`
+      update test.outbox set at = now() - ${OUTBOX_KEEP_DAYS + 1}::int * interval '1 day' where stream <> 'kept'`);
+    await deleteOldEvents(database);
+    const left = await database.rows(sql`select stream from test.outbox order by stream`);
+    expect(left).toEqual([{ stream: 'kept' }, { stream: 'open' }]);
+    expect(await database.rows(sql`select event_id from test.delivery`)).toHaveLength(2);
+    expect(await database.rows(sql`select event_id from test.inbox`)).toEqual([]);
   });
 
   it('names events without a delivery, deliveries without an inbox row, and streams taken out of order', async () => {

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database, Transaction } from '../database/database.ts';
-import { invariant } from '../errors.ts';
+import { AppError, invariant } from '../errors.ts';
 import type { EventEnvelope } from './event.ts';
 
 /**
@@ -15,7 +15,11 @@ export type Once = (effect: (tx: Transaction) => Promise<void>) => Promise<void>
  */
 export type EventHandler<Data = unknown> = (event: EventEnvelope<Data>, once: Once) => Promise<void>;
 
-/** Hands `event` to `handler` and returns when its effect, or an earlier delivery's, is committed. */
+/**
+ * Hands `event` to `handler` and returns when its effect, or an earlier delivery's, is committed. Fails with
+ * `event_overtaken` (conflict) for an event that was skipped and comes late, as by a job that was slow, when its
+ * stream has gone on.
+ */
 export async function consume(
   database: Database,
   event: EventEnvelope,
@@ -29,11 +33,22 @@ export async function consume(
     await database.transaction(async (tx) => {
       const fresh = await tx.rows(sql`
         insert into ${schema}.inbox (event_id, type, stream, version)
-        values (${event.id}, ${event.type}, ${event.stream}, ${event.version})
+        select ${event.id}::uuid, ${event.type}::text, ${event.stream}::text, ${event.version}::bigint
+        where not exists (select from ${schema}.inbox
+          where stream = ${event.stream}::text and version > ${event.version}::bigint)
         on conflict (event_id) do nothing
         returning event_id`);
-      if (fresh.length > 0) await effect(tx);
+      if (fresh.length > 0) return await effect(tx);
+      // A statement of its own, as the insert may have waited for another delivery of the event.
+      const known = await tx.rows(
+        sql`select 1 as known from ${schema}.inbox where event_id = ${event.id}::uuid`,
+      );
+      if (known.length === 0) throw overtaken(event);
     });
   });
   invariant(called, `the handler of ${event.type} calls once()`);
+}
+
+function overtaken({ id, stream }: EventEnvelope): AppError {
+  return new AppError('conflict', 'event_overtaken', `${stream} has gone on since event ${id}`);
 }
