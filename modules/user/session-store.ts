@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '#platform/database/database';
+import { deleteInBatches } from '#platform/database/delete-in-batches';
 import type { Role } from '#platform/http/route';
 import { CLEAN_UP_BATCH, SESSION_IDLE_DAYS } from './limits.ts';
 
@@ -88,8 +89,14 @@ export async function endOtherSessions(tx: Transaction, userId: string, keep: st
     where account_id = ${userId}::uuid and ended_at is null and id is distinct from ${keep}::uuid`);
 }
 
-/** Deletes the user's sessions with all that is known of where they came from. */
+/**
+ * Deletes the user's sessions with all that is known of where they came from. Their tokens first: who spends one
+ * locks it and then its session, and would wait for us as we wait for them.
+ */
 export async function eraseSessions(tx: Transaction, userId: string): Promise<void> {
+  await tx.rows(sql`
+    delete from users.refresh_token where session_id in (
+      select id from users.session where account_id = ${userId}::uuid)`);
   await tx.rows(sql`delete from users.session where account_id = ${userId}::uuid`);
 }
 
@@ -101,14 +108,24 @@ export async function wasSignedInFrom(on: Queryable, userId: string, clientTag: 
   return sessions.length > 0;
 }
 
-/** Deletes some of what is over: tokens past their time, and sessions that nobody used for a session's length. */
+/** Deletes what is over: tokens past their time, and sessions that nobody used for a session's length. */
 export async function deleteOldSessions(database: Database): Promise<void> {
-  await database.rows(sql`
+  await deleteInBatches(
+    database,
+    CLEAN_UP_BATCH,
+    sql`
     delete from users.refresh_token where hash in (
       select hash from users.refresh_token where expires_at < now()
-      order by expires_at limit ${CLEAN_UP_BATCH}::int for update skip locked)`);
-  await database.rows(sql`
+      order by expires_at limit ${CLEAN_UP_BATCH}::int for update skip locked)
+    returning 1 as gone`,
+  );
+  await deleteInBatches(
+    database,
+    CLEAN_UP_BATCH,
+    sql`
     delete from users.session where id in (
       select id from users.session where expires_at < now()
-      order by expires_at limit ${CLEAN_UP_BATCH}::int for update skip locked)`);
+      order by expires_at limit ${CLEAN_UP_BATCH}::int for update skip locked)
+    returning 1 as gone`,
+  );
 }

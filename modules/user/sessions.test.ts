@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sleep } from '#platform/deadline';
 import { startShop, type TestShop } from '#platform/testing/shop';
 import { FREE_GUESSES } from './limits.ts';
 import { userModule } from './module.ts';
@@ -149,6 +150,27 @@ describe('refreshing', () => {
     const { refreshToken } = await session();
     const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(refreshToken)));
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, ...Array(19).fill(401)]);
+  });
+
+  it('and the erasure of its user do not wait for each other', async () => {
+    const { id, accessToken } = await session();
+    const isSpent = Promise.withResolvers<void>();
+    // As a refresh does it, with a pause in which the erasure gets as far as it can.
+    const refreshing = shop.database('user').transaction(async (tx) => {
+      await tx.rows(sql`
+        update users.refresh_token t set spent_at = now() from users.session s
+        where s.id = t.session_id and s.account_id = ${id}::uuid`);
+      isSpent.resolve();
+      await sleep(300);
+      await tx.rows(sql`update users.session set expires_at = now() where account_id = ${id}::uuid`);
+    });
+    await isSpent.promise;
+    const erased = shop.request('DELETE', `/users/${id}`, { token: accessToken });
+    await refreshing;
+    expect(await erased).toMatchObject({ status: 204 });
+    expect(
+      await shop.database('user').rows(sql`select 1 from users.session where account_id = ${id}::uuid`),
+    ).toEqual([]);
   });
 
   it('shows a changed role', async () => {
