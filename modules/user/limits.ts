@@ -52,5 +52,5 @@ export const KEY_RETIRE_SECONDS = ACCESS_TOKEN_SECONDS + 300;
 
 /** Sessions and keys that are over cost nothing but space. */
 export const CLEAN_UP_MS = 10 * 60 * 1000;
-/** Rows that one clean-up deletes of each kind; bounds its locks. */
+/** Rows that one statement of a clean-up deletes; bounds its locks. */
 export const CLEAN_UP_BATCH = 5_000;
