@@ -45,6 +45,11 @@ export const RELAY_POLL_MS = 1_000;
 export const DELIVERY_LEASE_MS = 30_000;
 /** Tries before a delivery is parked: with the backoff below, about five minutes of trying. */
 export const DELIVERY_ATTEMPTS = 10;
+/**
+ * A handler that could not reach what it needs is tried this long, with the longest wait between tries, before its
+ * event is parked: an outage is no fault of the event, and operators would have to retry each one by hand.
+ */
+export const DELIVERY_PATIENCE_HOURS = 24;
 export const DELIVERY_BACKOFF_MS = 500;
 export const DELIVERY_BACKOFF_MAX_MS = 60_000;
 /** Delivered events stay for audits and replays, then go. */

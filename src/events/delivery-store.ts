@@ -7,6 +7,7 @@ import {
   DELIVERY_BACKOFF_MAX_MS,
   DELIVERY_BACKOFF_MS,
   DELIVERY_LEASE_MS,
+  DELIVERY_PATIENCE_HOURS,
   DELIVERY_REOFFER_MS,
   RELAY_LEASED,
 } from '../limits.ts';
@@ -22,14 +23,20 @@ export interface Delivery {
   readonly attempts: number;
 }
 
+/** Why a handler failed. What may pass, as a peer or a database that is away, says nothing against the event. */
+export interface Failure {
+  readonly message: string;
+  readonly mayPass: boolean;
+}
+
 /** What became of a delivery; `fence` is left out by a holder that was told of it through Redis. */
 export interface Outcome {
   readonly eventId: string;
   readonly consumer: string;
   readonly attempts: number;
   readonly fence?: number;
-  /** Why its handler failed; null: the consumer's inbox has recorded it. */
-  readonly failure: string | null;
+  /** Null: the consumer's inbox has recorded it. */
+  readonly failure: Failure | null;
 }
 
 /**
@@ -69,10 +76,11 @@ export async function claimDeliveries(
 }
 
 /**
- * Writes down what became of a delivery. "Done" is the inbox's word, so it counts
- * whoever brings it and however late, unless a fence says whose lease it was; a failure counts once.
+ * Writes down what became of a delivery; tells whether it is parked now. "Done" is the inbox's word, so it counts
+ * whoever brings it and however late, unless a fence says whose lease it was; a failure counts once. One that may
+ * pass parks an event only when it has lasted for DELIVERY_PATIENCE_HOURS.
  */
-export async function recordOutcome(database: Database, outcome: Outcome): Promise<void> {
+export async function recordOutcome(database: Database, outcome: Outcome): Promise<{ parked: boolean }> {
   const { eventId, consumer, attempts, fence, failure } = outcome;
   const mine = fence === undefined ? sql`true` : sql`state = 'leased' and fence = ${fence}::int`;
   if (failure === null) {
@@ -81,17 +89,22 @@ export async function recordOutcome(database: Database, outcome: Outcome): Promi
       sql`state = 'done', last_error = null`,
       sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state in ('pending', 'leased', 'parked') and ${mine}`,
     );
-    return;
+    return { parked: false };
   }
-  const parked = attempts + 1 >= DELIVERY_ATTEMPTS;
+  const schema = sql.identifier(database.schema);
+  const isLast = attempts + 1 >= DELIVERY_ATTEMPTS;
+  const lasts = sql`exists (select 1 from ${schema}.outbox o where o.id = ${eventId}::uuid
+    and o.at < now() - ${DELIVERY_PATIENCE_HOURS}::int * interval '1 hour')`;
+  const isParked = !isLast ? sql`false` : failure.mayPass ? lasts : sql`true`;
   const waitMs = backoffMs(attempts + 1, DELIVERY_BACKOFF_MS, DELIVERY_BACKOFF_MAX_MS);
-  await change(
+  const [changed] = await change(
     database,
-    sql`state = ${parked ? 'parked' : 'pending'}, attempts = attempts + 1, last_error = ${failure.slice(0, 500)},
-      due_at = now() + ${waitMs}::int * interval '1 millisecond'`,
+    sql`state = case when ${isParked} then 'parked' else 'pending' end, attempts = attempts + 1,
+      last_error = ${failure.message.slice(0, 500)}, due_at = now() + ${waitMs}::int * interval '1 millisecond'`,
     sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state = 'leased'
       and attempts = ${attempts}::int and ${mine}`,
   );
+  return { parked: changed?.state === 'parked' };
 }
 
 /** Gives a delivery back that could be handed to nobody: that is no failure of its handler. */
@@ -108,6 +121,8 @@ export async function freeLeases(database: Database): Promise<void> {
   await change(database, sql`due_at = now()`, sql`state = 'leased'`);
 }
 
-async function change(database: Database, changes: SQL, where: SQL): Promise<void> {
-  await database.rows(sql`update ${sql.identifier(database.schema)}.delivery set ${changes} where ${where}`);
+async function change(database: Database, changes: SQL, where: SQL): Promise<{ state: string }[]> {
+  return await database.rows<{ state: string }>(
+    sql`update ${sql.identifier(database.schema)}.delivery set ${changes} where ${where} returning state`,
+  );
 }

@@ -3,8 +3,7 @@ import type { Database } from '../database/database.ts';
 import { failpoint } from '../failpoint.ts';
 import type { QueueHandlers, Queues } from '../redis/queues.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { recordOutcome } from './delivery-store.ts';
-import { type Consume, handle } from './handle.ts';
+import { type Consume, handle, settle } from './handle.ts';
 import type { Carrier } from './relay.ts';
 
 const deliverySchema = z.object({
@@ -25,7 +24,7 @@ const outcomeSchema = z.object({
   eventId: z.uuid(),
   consumer: z.string(),
   attempts: z.int().min(0),
-  failure: z.string().nullable(),
+  failure: z.object({ message: z.string(), mayPass: z.boolean() }).nullable(),
 });
 
 /** Names of the jobs in a module's queue: an event to handle, and word of what became of one the module sent. */
@@ -68,7 +67,7 @@ export function eventJobs(
   log: Logger,
 ): QueueHandlers {
   async function record(producer: QueueMember, outcome: z.output<typeof outcomeSchema>): Promise<void> {
-    await recordOutcome(producer.database, outcome);
+    await settle(producer.database, outcome, log);
     producer.wake();
   }
 

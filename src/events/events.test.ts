@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Finding } from '../audit.ts';
 import type { Database } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
+import { AppError } from '../errors.ts';
 import { CLEAN_UP_BATCH, DELIVERY_ATTEMPTS, OUTBOX_KEEP_DAYS } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
@@ -153,6 +154,26 @@ describe('events', () => {
     expect(await retryDeliveries(database, delivery!.eventId)).toBe(1);
     await relayUntil(effectsAre(3), countEffect);
     expect((await effects()).sort()).toEqual([1, 2, 5]);
+  });
+
+  it('parks nothing for an outage of what a handler needs, unless it has lasted for a day', async () => {
+    await append('s', 1);
+    await database.rows(sql`update test.delivery set attempts = ${DELIVERY_ATTEMPTS + 5}`);
+    const away: Consume = async () => {
+      throw new AppError('unavailable', 'peer_down', 'a peer is away');
+    };
+    const tries = (count: number) => async () => {
+      const [row] = await database.rows<{ attempts: number }>(sql`select attempts from test.delivery`);
+      return row!.attempts >= DELIVERY_ATTEMPTS + count;
+    };
+    await relayUntil(tries(6), away);
+    expect(await listDeliveries(database, { limit: 10 })).toMatchObject([
+      { state: 'pending', lastError: 'a peer is away' },
+    ]);
+    await database.rows(sql`update test.outbox set at = at - interval '25 hours'`);
+    await database.rows(sql`update test.delivery set due_at = now()`);
+    await relayUntil(tries(7), away);
+    expect(await listDeliveries(database, { limit: 10 })).toMatchObject([{ state: 'parked' }]);
   });
 
   it('goes on behind a parked event that is skipped', async () => {

@@ -1,8 +1,11 @@
 import { runInContext } from '../context.ts';
+import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
-import { DELIVERY_ATTEMPTS, DELIVERY_LEASE_MS } from '../limits.ts';
+import { AppError } from '../errors.ts';
+import { DELIVERY_LEASE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import { type Failure, type Outcome, recordOutcome } from './delivery-store.ts';
 import type { EventEnvelope } from './event.ts';
 
 /** Hands an event to its consumer and resolves once the consumer's inbox has recorded it. */
@@ -16,7 +19,7 @@ export async function handle(
   delivery: { event: EventEnvelope; consumer: string; attempts: number },
   consume: Consume,
   log: Logger,
-): Promise<string | null> {
+): Promise<Failure | null> {
   const { event, consumer, attempts } = delivery;
   const caller = parseTraceparent(event.trace) ?? newTrace();
   try {
@@ -26,9 +29,18 @@ export async function handle(
     return null;
   } catch (error) {
     const fields = { err: error, eventId: event.id, type: event.type, consumer, attempts: attempts + 1 };
-    if (attempts + 1 >= DELIVERY_ATTEMPTS)
-      log.error(fields, 'event parked: retry or skip it with `banyan events`');
-    else log.warn(fields, 'event handler failed, will be tried again');
-    return error instanceof Error ? error.message : String(error);
+    log.warn(fields, 'event handler failed');
+    return {
+      message: error instanceof Error ? error.message : String(error),
+      mayPass: error instanceof AppError && error.kind === 'unavailable',
+    };
   }
+}
+
+/** Writes down what became of a delivery of `database`'s module, and tells operators when they are needed. */
+export async function settle(database: Database, outcome: Outcome, log: Logger): Promise<void> {
+  const { parked } = await recordOutcome(database, outcome);
+  if (!parked) return;
+  const { eventId, consumer } = outcome;
+  log.error({ eventId, consumer }, 'event parked: retry or skip it with `banyan events`');
 }

@@ -2,8 +2,8 @@ import type { Database } from '../database/database.ts';
 import { sleep } from '../deadline.ts';
 import { DELIVERY_LEASE_MS, RELAY_BATCH, RELAY_CONCURRENCY, RELAY_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { claimDeliveries, type Delivery, freeLeases, giveBack, recordOutcome } from './delivery-store.ts';
-import { type Consume, handle } from './handle.ts';
+import { claimDeliveries, type Delivery, freeLeases, giveBack } from './delivery-store.ts';
+import { type Consume, handle, settle } from './handle.ts';
 
 /** Hands a delivery to whichever process hosts its consumer; see `createEventQueue`. */
 export interface Carrier {
@@ -107,7 +107,7 @@ export function createRelay(options: {
   async function deliverHere(delivery: Delivery, consume: Consume): Promise<void> {
     const { event, consumer, attempts, fence } = delivery;
     const failure = await handle({ event, consumer, attempts }, consume, log);
-    await recordOutcome(database, { eventId: event.id, consumer, attempts, fence, failure });
+    await settle(database, { eventId: event.id, consumer, attempts, fence, failure }, log);
   }
 
   return {
