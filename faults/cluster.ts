@@ -64,6 +64,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const databaseUrl = new URL('/shop', database.url).href;
   const unaskedEnds: string[] = [];
   const processes: ShopProcess[] = [];
+  const ports = new Set<number>();
 
   const shared: Record<string, string> = {
     DATABASE_URL: databaseUrl,
@@ -93,14 +94,22 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await database.stop();
   }
 
+  /** Nothing listens on them before all are chosen, so a port could be found twice. */
+  async function takePort(): Promise<number> {
+    let port = await findFreePort();
+    while (ports.has(port)) port = await findFreePort();
+    ports.add(port);
+    return port;
+  }
+
   async function add(role: 'http' | 'worker', number: number): Promise<void> {
     const name = `${role}-${number}`;
     processes.push(
       createShopProcess({
         name,
         role,
-        port: await findFreePort(),
-        opsPort: await findFreePort(),
+        port: await takePort(),
+        opsPort: await takePort(),
         env: (start) => ({ ...shared, ...options.env?.({ name, role, start }) }),
         mayEnd: options.mayEnd,
         onUnaskedEnd: (description) => unaskedEnds.push(description),
