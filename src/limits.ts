@@ -91,6 +91,9 @@ export const STOP_TIMEOUT_MS = 10_000;
 /** After this a part that does not stop is given up; more than STOP_TIMEOUT_MS, so that it can end by itself. */
 export const PART_STOP_TIMEOUT_MS = 12_000;
 
+/** After everything was stopped a process ends by itself at once; what keeps it longer is not worth waiting for. */
+export const EXIT_GRACE_MS = 1_000;
+
 /** A repeat waits this long for a first request whose client has gone away, then is told that it still runs. */
 export const REPEAT_WAIT_MS = 30_000;
 /** The edge answers 503 after this long: the deadline that calls get, and a little for what ends at it. */

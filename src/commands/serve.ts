@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../http/metrics.ts';
+import { EXIT_GRACE_MS } from '../limits.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
@@ -57,6 +58,8 @@ async function serve(config: Config, log: Logger): Promise<void> {
   await shop.stop();
   log.info('stopped');
   leavePrimary();
+  // What did not stop in its time, as a job whose Redis is gone, would keep the process for ever.
+  setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
 }
 
 /** Loaded when needed, as the shop is. */

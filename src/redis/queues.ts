@@ -107,11 +107,10 @@ export function createQueues(redis: Redis, shopId: string, log: Logger): Queues 
           );
         },
         async stop() {
-          const closing = worker?.close();
-          // It has no deadline of its own, and waits for a Redis that is away.
-          await withDeadline(Promise.resolve(closing), QUEUE_STOP_MS, `${module} queue`).catch(() =>
-            worker?.close(true).catch(() => undefined),
-          );
+          // It has no deadline of its own, and would wait for a Redis that is away. What it leaves is cut off with
+          // the connections.
+          const closing = Promise.resolve(worker?.close(!redis.available));
+          await withDeadline(closing, QUEUE_STOP_MS, `${module} queue`).catch(() => undefined);
         },
       };
     },

@@ -124,11 +124,12 @@ describe('a link to Redis', () => {
     }
   });
 
-  it('ends every connection it gave away when it is closed', async () => {
+  it('ends every connection it gave away, and their duplicates, when it is closed', async () => {
     const own = link.redis.connect();
-    await vi.waitFor(() => expect(own.status).toBe('ready'), WAIT);
+    const second = own.duplicate();
+    for (const each of [own, second]) await vi.waitFor(() => expect(each.status).toBe('ready'), WAIT);
     link.redis.close();
-    await vi.waitFor(() => expect(own.status).toBe('end'), WAIT);
+    for (const each of [own, second]) await vi.waitFor(() => expect(each.status).toBe('end'), WAIT);
     expect(await tryPing(link.redis)).toEqual({ outcome: 'redis_away', used: false });
     expect(messages()).toEqual([]);
   });

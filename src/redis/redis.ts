@@ -25,7 +25,7 @@ export interface Redis {
   ask<T>(work: (connection: Connection) => Promise<T>): Promise<T>;
   /**
    * A connection of its own to the same Redis, for whoever blocks or subscribes on it. It connects for ever and
-   * by itself; `close` ends it.
+   * by itself; `close` ends it, and its duplicates.
    */
   connect(options?: RedisOptions): Connection;
   /** Calls `listener` each time Redis becomes available, the first time too. It must not throw. */
@@ -41,15 +41,23 @@ export function createRedis(url: string, log: Logger): Redis {
   let state: 'unknown' | 'available' | 'away' | 'closed' = 'unknown';
 
   function connect(options: RedisOptions = {}): Connection {
-    const connection = new Connection(url, {
-      connectTimeout: REDIS_CONNECT_TIMEOUT_MS,
-      keepAlive: REDIS_KEEP_ALIVE_MS,
-      retryStrategy: (attempt) => Math.min(100 * attempt, REDIS_RETRY_MAX_MS),
-      ...options,
-    });
+    return keep(
+      new Connection(url, {
+        connectTimeout: REDIS_CONNECT_TIMEOUT_MS,
+        keepAlive: REDIS_KEEP_ALIVE_MS,
+        retryStrategy: (attempt) => Math.min(100 * attempt, REDIS_RETRY_MAX_MS),
+        ...options,
+      }),
+    );
+  }
+
+  function keep(connection: Connection): Connection {
     // An error event without a listener would be printed at each try; the shared connection reports outages.
     connection.on('error', () => undefined);
     connections.push(connection);
+    // BullMQ blocks on one of its own, which while Redis is away would dial for ever and keep the process.
+    const { duplicate } = connection;
+    connection.duplicate = (options) => keep(duplicate.call(connection, options));
     return connection;
   }
 
