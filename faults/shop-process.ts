@@ -12,6 +12,8 @@ const READY_MS = 90_000;
 /** Before a process that died unasked is started again, so that one which cannot start does not spin. */
 const UNASKED_RESTART_MS = 1_000;
 const LOG_LINES = 15;
+/** Two ports of 10 s each and some parts of 12 s, one after another; nobody waits longer for a process to end. */
+const END_MS = 60_000;
 
 export interface ShopProcessOptions {
   /** As `http-1`. */
@@ -108,8 +110,13 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
     while (child === undefined) await sleep(POLL_MS);
     asked = signal;
     const { promise } = ended;
-    child.kill(signal);
-    return await promise;
+    const dying = child;
+    const givingUp = setTimeout(() => {
+      onUnaskedEnd(`${name} did not end within ${END_MS} ms after ${signal}:\n${logTail()}`);
+      dying.kill('SIGKILL');
+    }, END_MS);
+    dying.kill(signal);
+    return await promise.finally(() => clearTimeout(givingUp));
   }
 
   function logTail(): string {
