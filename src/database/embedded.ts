@@ -5,12 +5,11 @@ import { PGlite } from '@electric-sql/pglite';
 import { AppError, invariant } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
 import { createBreath } from './breath.ts';
-import type { Database, Drizzle, Transaction } from './database.ts';
+import { createDatabase } from './create-database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
-import { createEmbeddedSession, type EmbeddedSession } from './embedded-session.ts';
+import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
-import { insideTransaction, refuseInsideTransaction } from './scope.ts';
-import { openDrizzle, runRows } from './statement.ts';
+import { type RunStatement, runRows } from './statement.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -82,10 +81,10 @@ function createEngine(client: PGlite, release: () => void): Engine {
     );
   }
 
-  async function transact<T>(work: () => Promise<T>): Promise<T> {
+  async function transact<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
     await session.query('begin');
     try {
-      const result = await work();
+      const result = await work(session.query);
       // Postgres answers the commit of a failed transaction with a rollback, and no error.
       const { command } = await session.query('commit');
       invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
@@ -96,40 +95,21 @@ function createEngine(client: PGlite, release: () => void): Engine {
     }
   }
 
-  function database(schema: string): Database {
-    const db = openDrizzle((...statement) => inTurn(() => session.query(...statement)));
-    return {
-      schema,
-      get db() {
-        refuseInsideTransaction('query on the outer handle');
-        return db;
-      },
-      rows(statement) {
-        refuseInsideTransaction('query on the outer handle');
-        return inTurn(() => runRows(session.query, statement));
-      },
-      async transaction(work) {
-        refuseInsideTransaction('transaction');
-        const hooks: (() => void)[] = [];
-        const tx = openTransaction(session, hooks);
-        const result = await inTurn(() => transact(() => insideTransaction(schema, () => work(tx))));
-        for (const hook of hooks) hook();
-        return result;
-      },
-    };
-  }
-
   return {
     kind: 'embedded',
-    database,
+    database: (schema) =>
+      createDatabase(schema, {
+        run: (...statement) => inTurn(() => session.query(...statement)),
+        transact: (work) => inTurn(() => transact(work)),
+      }),
     async script(work) {
       await inTurn(() =>
-        transact(() =>
+        transact((run) =>
           work({
             exec: async (script) => {
               await client.exec(script);
             },
-            rows: (statement) => runRows(session.query, statement),
+            rows: (statement) => runRows(run, statement),
           }),
         ),
       );
@@ -142,19 +122,5 @@ function createEngine(client: PGlite, release: () => void): Engine {
       release();
     },
     dump: () => inTurn(() => client.dumpDataDir('none')),
-  };
-}
-
-function openTransaction(session: EmbeddedSession, hooks: (() => void)[]): Transaction {
-  let db: Drizzle | undefined;
-  return {
-    get db() {
-      db ??= openDrizzle(session.query);
-      return db;
-    },
-    rows: (statement) => runRows(session.query, statement),
-    onCommit(hook) {
-      hooks.push(hook);
-    },
   };
 }

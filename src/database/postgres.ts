@@ -2,13 +2,12 @@ import { withDeadline } from '../deadline.ts';
 import { invariant } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { MIGRATION_DEADLINE_MS } from '../limits.ts';
-import type { Database, Drizzle, Transaction } from './database.ts';
+import { createDatabase } from './create-database.ts';
 import type { Engine } from './engine.ts';
 import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
 import { DEADLINES, type Deadlines } from './postgres-deadlines.ts';
 import { createPostgresPool, type PoolState } from './postgres-pool.ts';
-import { insideTransaction, refuseInsideTransaction } from './scope.ts';
-import { openDrizzle, type RunStatement, runRows } from './statement.ts';
+import { type RunStatement, runRows } from './statement.ts';
 
 /** A Postgres as one login sees it. */
 export interface PostgresEngine extends Engine {
@@ -21,35 +20,13 @@ export function openPostgres(login: PostgresLogin, max: number, deadlines = DEAD
   const pool = createPostgresPool(login, max, deadlines);
   const runOne: RunStatement = (...statement) => pool.use((connection) => connection.query(...statement));
 
-  function database(schema: string): Database {
-    const db = openDrizzle(runOne);
-    return {
-      schema,
-      get db() {
-        refuseInsideTransaction('query on the outer handle');
-        return db;
-      },
-      rows(statement) {
-        refuseInsideTransaction('query on the outer handle');
-        return runRows(runOne, statement);
-      },
-      async transaction(work) {
-        refuseInsideTransaction('transaction');
-        const hooks: (() => void)[] = [];
-        const result = await pool.use((connection) =>
-          transact(connection, deadlines, (query) =>
-            insideTransaction(schema, () => work(openTransaction(query, hooks))),
-          ),
-        );
-        for (const hook of hooks) hook();
-        return result;
-      },
-    };
-  }
-
   return {
     kind: 'postgres',
-    database,
+    database: (schema) =>
+      createDatabase(schema, {
+        run: runOne,
+        transact: (work) => pool.use((connection) => transact(connection, deadlines, work)),
+      }),
     async script(work) {
       // A session of its own: it may take long, and must not keep the shop's few connections.
       const connection = openConnection(login, {
@@ -122,18 +99,4 @@ async function transact<T>(
     await connection.exec('rollback', deadlines.rollbackMs).catch(() => connection.destroy());
     throw error;
   }
-}
-
-function openTransaction(query: RunStatement, hooks: (() => void)[]): Transaction {
-  let db: Drizzle | undefined;
-  return {
-    get db() {
-      db ??= openDrizzle(query);
-      return db;
-    },
-    rows: (statement) => runRows(query, statement),
-    onCommit(hook) {
-      hooks.push(hook);
-    },
-  };
 }
