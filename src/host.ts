@@ -10,6 +10,7 @@ import { auditEvents, auditInbox } from './events/audit.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
 import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
 import type { Consume } from './events/handle.ts';
+import { hearHints, hintWorkers } from './events/hints.ts';
 import { consume, type EventHandler } from './events/inbox.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay } from './events/relay.ts';
@@ -20,7 +21,7 @@ import { createJobRunner } from './jobs/runner.ts';
 import { takeTurn } from './jobs/schedule-store.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import type { Part } from './lifecycle.ts';
-import { CLEAN_UP_EVERY_MS, RELAY_HINT_MS } from './limits.ts';
+import { CLEAN_UP_EVERY_MS } from './limits.ts';
 import type { AnyModule, ModuleContext, ModuleParts } from './module.ts';
 import type { Broadcast } from './redis/broadcast.ts';
 import type { Limiters } from './redis/limiters.ts';
@@ -90,7 +91,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     log,
   });
   const wake = isWorker ? relay.wake : hintWorkers(broadcast, name);
-  if (isWorker) subscribeToHints(broadcast, name, relay.wake);
+  if (isWorker) hearHints(broadcast, name, relay.wake);
   const outbox = createOutbox({ schema: definition.schema, subscribers: options.subscribers, wake });
   const needs: Record<string, unknown> = {};
   for (const need of Object.keys(definition.needs)) needs[need] = options.apiOf(need);
@@ -199,23 +200,6 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
 const TURN = 'turn';
 const WORK = 'work';
 const turnSchema = z.object({ id: z.string() });
-
-/** Tells the workers of other processes that there is something to deliver; many commits make one hint. */
-function hintWorkers(broadcast: Broadcast, module: string): () => void {
-  let isHinted = false;
-  return () => {
-    if (isHinted) return;
-    isHinted = true;
-    setTimeout(() => {
-      isHinted = false;
-      broadcast.publish(`outbox:${module}`, null);
-    }, RELAY_HINT_MS);
-  };
-}
-
-function subscribeToHints(broadcast: Broadcast, module: string, wake: () => void): void {
-  broadcast.subscribe(`outbox:${module}`, { schema: z.null(), onMessage: wake, onGap: wake });
-}
 
 async function readSecret(database: Database, name: string): Promise<string> {
   const table = sql`${sql.identifier(database.schema)}.secret`;
