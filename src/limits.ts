@@ -129,8 +129,11 @@ export const CONNECT_TIMEOUT_MS = 5_000;
 export const STATEMENT_TIMEOUT_MS = 20_000;
 /** Set for each login: whoever holds a lock that long is stuck, and so would be those who wait for it. */
 export const LOCK_TIMEOUT_MS = 10_000;
-/** Set for each login: frees the locks of a process that stopped inside a transaction. */
-export const IDLE_IN_TRANSACTION_TIMEOUT_MS = 15_000;
+/**
+ * Set for each login: frees the locks of a process that stopped inside a transaction. Ours call nobody, so a session
+ * that idles in one for this long has no living process behind it, and others wait for its locks.
+ */
+export const IDLE_IN_TRANSACTION_TIMEOUT_MS = 5_000;
 /** Our own deadline, for a server that does not even say that its timeouts have passed. */
 export const QUERY_DEADLINE_MS = STATEMENT_TIMEOUT_MS + 5_000;
 /** A transaction with all its statements; the edge answers by ANSWER_TIMEOUT_MS. */
