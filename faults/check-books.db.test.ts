@@ -69,18 +69,25 @@ test('books in order give no findings, and each broken promise that is planted i
   });
 
   const { lost, duplicated, wrong } = await checkBooks(shop, load.orders);
-  expect(lost).toEqual([
-    expect.stringContaining(`order ${gone}`),
-    expect.stringContaining(`order ${other}`),
-    expect.stringContaining(`order ${unmailed} was paid and has no mail`),
-    expect.stringMatching(/is parked for notification/),
-  ]);
-  expect(duplicated).toEqual([
-    expect.stringMatching(new RegExp(`orders .*${twin}.* were both made for`)),
-    expect.stringContaining(`order ${charged} was charged 2 times`),
-    expect.stringContaining(`order ${refunded} was refunded 5, and 0 were asked for`),
-    expect.stringContaining(`order ${taken} took its stock 2 times`),
-  ]);
+  // In whichever order the database tells them.
+  expect(lost).toHaveLength(4);
+  expect(lost).toEqual(
+    expect.arrayContaining([
+      expect.stringContaining(`order ${gone}`),
+      expect.stringContaining(`order ${other}`),
+      expect.stringContaining(`order ${unmailed} was paid and has no mail`),
+      expect.stringMatching(/is parked for notification/),
+    ]),
+  );
+  expect(duplicated).toHaveLength(4);
+  expect(duplicated).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(new RegExp(`orders .*${twin}.* were both made for`)),
+      expect.stringContaining(`order ${charged} was charged 2 times`),
+      expect.stringContaining(`order ${refunded} was refunded 5, and 0 were asked for`),
+      expect.stringContaining(`order ${taken} took its stock 2 times`),
+    ]),
+  );
   expect(wrong).toEqual(
     expect.arrayContaining([
       expect.stringContaining(`order ${other} is cancelled, and the provider keeps`),
