@@ -63,16 +63,18 @@ async function runAll(faults: readonly Fault[], options: Options): Promise<void>
   const root = mkdtempSync(join(tmpdir(), 'banyan-faults-'));
   print(`seed ${seed}, ${options.short ? 'short' : 'full'} figures, logs in ${root}`);
   const rows: Row[] = [];
-  for (const fault of faults) rows.push(await runOne(fault, { short: options.short ?? false, seed, root }));
+  const short = options.short ?? false;
+  for (const fault of faults) {
+    const row = await runOne(fault, { short, seed, root });
+    rows.push(row);
+    // At once, since all of them take more than an hour.
+    if (!hasPassed(row)) for (const problem of problemsOf(row)) print(indent(problem));
+    if (options.json !== undefined) {
+      writeFileSync(options.json, `${JSON.stringify({ seed, short, rows }, undefined, 2)}\n`);
+    }
+  }
   print(`\n${formatRows(rows)}`);
   const failed = rows.filter((row) => !hasPassed(row));
-  for (const row of failed)
-    print(`\n${row.fault.number} ${row.fault.name}:\n${problemsOf(row).map(indent).join('\n')}`);
-  if (options.json !== undefined)
-    writeFileSync(
-      options.json,
-      `${JSON.stringify({ seed, short: options.short ?? false, rows }, undefined, 2)}\n`,
-    );
   if (failed.length > 0) print(`\nlogs are kept in ${root}`);
   else rmSync(root, { recursive: true, force: true });
   process.exitCode = failed.length > 0 ? 1 : 0;
