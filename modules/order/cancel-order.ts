@@ -23,7 +23,8 @@ export interface CancelOrder {
 /**
  * Cancels an order: the decision is one transaction, and its saga then gives back money and stock; the answer
  * waits a while for that and does not depend on it. An order that is still being placed or paid is turned back
- * instead, whoever drives its saga. Cancelling twice changes nothing. Fails with `invalid_transition` (conflict).
+ * instead, whoever drives its saga. Cancelling twice changes nothing. Fails with `invalid_transition` (conflict)
+ * and `order_busy` (unavailable).
  */
 export async function cancelOrder(
   context: OrderContext,

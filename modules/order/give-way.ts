@@ -11,7 +11,9 @@ export function orderBusy(): AppError {
 /**
  * Runs `work`, which starts a saga on the order. An order has one open saga at a time, so that a payment and a
  * cancellation cannot undo each other: if another is open, lets it end (after `urge`, if given) and runs `work`
- * again. Fails with `invalid_transition` (conflict) when the other takes longer than a client waits.
+ * again. When the other takes longer than a client waits, fails with `invalid_transition` (conflict) if it waits for
+ * a provider, and else with `order_busy` (unavailable): whoever drove it has died, and it goes on in some seconds.
+ * Nothing was done then.
  */
 export async function whenFree<T>(
   context: OrderContext,
@@ -27,8 +29,7 @@ export async function whenFree<T>(
       if (!isAppError(error, 'saga_open')) throw error;
       const leftMs = endsAt - performance.now();
       if (leftMs <= 0) {
-        const message = 'another change of this order is still under way';
-        throw new AppError('conflict', 'invalid_transition', message, { cause: error });
+        throw await tooLate(context, orderId, error);
       }
       await urge?.();
       const latest = await context.sagas.latest(orderId);
@@ -36,4 +37,13 @@ export async function whenFree<T>(
       await sleep(BUSY_PAUSE_MS);
     }
   }
+}
+
+async function tooLate({ sagas }: OrderContext, orderId: string, cause: unknown): Promise<AppError> {
+  const message = 'another change of this order is still under way';
+  const latest = await sagas.latest(orderId);
+  if (latest?.outcome.state === 'waiting') {
+    return new AppError('conflict', 'invalid_transition', message, { cause });
+  }
+  return new AppError('unavailable', 'order_busy', message, { retryAfterSeconds: 1, cause });
 }

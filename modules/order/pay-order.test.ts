@@ -161,6 +161,18 @@ describe('paying an order', () => {
     expect(chargesOf(orderId)).toHaveLength(1);
   });
 
+  it('is told to come back while another change of it is held by a process that has died', async () => {
+    const orderId = await unpaid();
+    expect((await pay(orderId, 'tok_later')).status).toBe(202);
+    await shop.database('order').rows(sql`
+      update orders.saga set waiting = false, fence = fence + 1, due_at = now() + interval '1 minute'
+      where subject = ${orderId}::uuid and state = 'running'`);
+    const busy = await pay(orderId, 'tok_ok');
+    expect(busy).toMatchObject({ status: 503, body: { code: 'order_busy' } });
+    expect(busy.headers.get('retry-after')).toBe('1');
+    expect(chargesOf(orderId)).toHaveLength(1);
+  });
+
   it('that is cancelled is refused', async () => {
     const orderId = await unpaid();
     await shop.request('POST', `/orders/${orderId}/cancel`, {

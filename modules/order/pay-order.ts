@@ -25,7 +25,7 @@ export interface PayOrder {
 /**
  * Pays an order that awaits payment; for one that is paid nothing changes and nothing is charged. Safe to repeat
  * under the same key. Fails with `payment_declined` (declined: the order still awaits payment),
- * `invalid_transition` (conflict) and `order_abandoned` (unavailable).
+ * `invalid_transition` (conflict), `order_abandoned` and `order_busy` (both unavailable).
  */
 export async function payOrder(
   context: OrderContext,

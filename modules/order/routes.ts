@@ -16,7 +16,11 @@ const orderId = z.object({ id: z.uuid() });
 const invalidTransition = {
   status: 409,
   description:
-    'The order is in a state that does not allow this, or another change of it takes too long to end.',
+    'The order is in a state that does not allow this, or a provider has a charge of it to decide.',
+};
+const orderBusy = {
+  status: 503,
+  description: 'Another change of the order takes too long to end; nothing was done, and the key is free.',
 };
 const paymentDeclined = { status: 402, description: 'The provider refused the charge; carries `orderId`.' };
 const orderAbandoned = {
@@ -151,6 +155,7 @@ export const orderRoutes = defineRoutes({
       payment_declined: paymentDeclined,
       invalid_transition: invalidTransition,
       order_abandoned: orderAbandoned,
+      order_busy: orderBusy,
     },
   },
   cancelOrder: {
@@ -162,7 +167,7 @@ export const orderRoutes = defineRoutes({
     params: orderId,
     body: z.strictObject({ reason: z.string().min(1).max(REASON_LENGTH) }).meta({ id: 'Cancellation' }),
     answers: { 200: { description: 'Cancelled.', schema: orderSchema } },
-    problems: { invalid_transition: invalidTransition },
+    problems: { invalid_transition: invalidTransition, order_busy: orderBusy },
   },
   shipOrder: {
     method: 'post',
