@@ -64,8 +64,9 @@ export const fault: Fault = {
           say(`ended ${describe(counts)}`);
         }
         isOver = true;
-        // Some are armed still, and are replaced by processes that are not.
-        await Promise.all(cluster.processes.map((process) => process.replace()));
+        // Some are armed still, and are followed by processes that are not. Killed, since one that has just begun after
+        // its last point does not listen to SIGTERM yet.
+        await Promise.all(cluster.processes.map((process) => process.kill()));
         await Promise.all(cluster.processes.map((process) => process.ready()));
         const missing = all.filter((point) => counts[point] < each);
         return {
