@@ -74,6 +74,14 @@ export async function startPgbouncer(options: PgbouncerOptions): Promise<Pgbounc
   }
 }
 
+/** Whether this machine has one; npm has none to bring. */
+export async function hasPgbouncer(): Promise<boolean> {
+  return await findPgbouncer().then(
+    () => true,
+    () => false,
+  );
+}
+
 async function findPgbouncer(): Promise<{ command: string; version: number }> {
   for (const command of COMMANDS) {
     try {
