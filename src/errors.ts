@@ -50,6 +50,11 @@ export function isAppError(error: unknown, code?: string): error is AppError {
   return error instanceof AppError && (code === undefined || error.code === code);
 }
 
+/** Whether `error` may pass by itself: what was asked for is away, and whether it was done is unknown. */
+export function isUnavailable(error: unknown): error is AppError {
+  return error instanceof AppError && error.kind === 'unavailable';
+}
+
 /** Throws a plain Error, a bug by definition, when `condition` does not hold. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`invariant broken: ${message}`);

@@ -5,6 +5,7 @@ import type { Api } from '#platform/rpc/contract';
 import { startShop, type TestShop } from '#platform/testing/shop';
 import { productContract } from './contract.ts';
 import { productModule } from './module.ts';
+import { paidEvent } from './testing-catalogue.ts';
 
 // Each test reads the product, changes it by one way, and reads it again at once: a way that forgets to tell the
 // cache shows the figures from before.
@@ -60,15 +61,7 @@ function hosted() {
 }
 
 async function pay(orderId: string): Promise<void> {
-  await hosted().consume({
-    id: uuidv7(),
-    type: 'order.paid.v1',
-    stream: `order:${orderId}`,
-    version: 2,
-    at: '2026-01-01T00:00:00.000Z',
-    data: { orderId, userId: uuidv7(), number: '1' },
-    trace: null,
-  });
+  await hosted().consume(paidEvent(orderId));
 }
 
 it('shows a new name, and a read with the old tag gets the new body', async () => {

@@ -1,5 +1,6 @@
 import { uuidv7 } from 'uuidv7';
 import type { Database, Transaction } from '#platform/database/database';
+import type { EventEnvelope } from '#platform/events/event';
 import { consume } from '#platform/events/inbox';
 import { createProduct } from './create-product.ts';
 import { createOnOrderPaid } from './on-order-paid.ts';
@@ -17,9 +18,9 @@ export async function shelve(database: Database, onHand: Readonly<Record<string,
   return product.id;
 }
 
-/** For tests: delivers the event that an order was paid; the same `eventId` is the same event again. */
-export async function deliverPaid(database: Database, orderId: string, eventId = uuidv7()): Promise<void> {
-  const event = {
+/** For tests: the event that an order was paid, as it reaches this module. */
+export function paidEvent(orderId: string, eventId = uuidv7()): EventEnvelope {
+  return {
     id: eventId,
     type: 'order.paid.v1',
     stream: `order:${orderId}`,
@@ -28,7 +29,11 @@ export async function deliverPaid(database: Database, orderId: string, eventId =
     data: { orderId, userId: uuidv7(), number: '1' },
     trace: null,
   };
-  await consume(database, event, createOnOrderPaid(unheard) as never);
+}
+
+/** For tests: delivers that event; the same `eventId` is the same event again. */
+export async function deliverPaid(database: Database, orderId: string, eventId?: string): Promise<void> {
+  await consume(database, paidEvent(orderId, eventId), createOnOrderPaid(unheard) as never);
 }
 
 /** For tests: the same database, with a count of the statements its transactions run. */

@@ -1,5 +1,5 @@
 import { ConfigError } from '../config.ts';
-import { isAppError } from '../errors.ts';
+import { isUnavailable } from '../errors.ts';
 import { ShopUnavailable } from './api-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { printError } from './terminal.ts';
@@ -16,7 +16,7 @@ export function failWith(error: unknown): number {
     return error.exitCode;
   }
   const { code, message } = error as NodeJS.ErrnoException;
-  const isAbsent = error instanceof ShopUnavailable || (isAppError(error) && error.kind === 'unavailable');
+  const isAbsent = error instanceof ShopUnavailable || isUnavailable(error);
   if (isAbsent || code === 'EADDRINUSE' || code === 'EACCES') {
     const { cause } = error as Error;
     const reason = cause instanceof Error && cause.message !== message ? ` (${cause.message})` : '';

@@ -1,7 +1,7 @@
 import { runInContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
-import { AppError } from '../errors.ts';
+import { isUnavailable } from '../errors.ts';
 import { DELIVERY_LEASE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
@@ -32,7 +32,7 @@ export async function handle(
     log.warn(fields, 'event handler failed');
     return {
       message: error instanceof Error ? error.message : String(error),
-      mayPass: error instanceof AppError && error.kind === 'unavailable',
+      mayPass: isUnavailable(error),
     };
   }
 }

@@ -3,7 +3,7 @@ import { runInContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { jsonRows } from '../database/sql.ts';
 import { backoffMs, sleep } from '../deadline.ts';
-import { AppError, invariant } from '../errors.ts';
+import { AppError, invariant, isUnavailable } from '../errors.ts';
 import { JOB_ATTEMPTS, JOB_ERRORS, JOB_LEASE_MS, JOB_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace } from '../telemetry/trace-context.ts';
@@ -80,7 +80,7 @@ export function createJobRunner(options: {
       await database.rows(sql`update ${table} set state = 'done', updated_at = now() where ${mine}`);
     } catch (error) {
       // An outage is over some time, and whoever started the job was promised that it gets done.
-      const mayPass = error instanceof AppError && error.kind === 'unavailable';
+      const mayPass = isUnavailable(error);
       const failed = job.attempts >= JOB_ATTEMPTS && !mayPass;
       log.error(
         { err: error, jobId: job.id, kind: job.kind, attempts: job.attempts },

@@ -1,6 +1,6 @@
 import { runInContext } from '../context.ts';
 import { sleep } from '../deadline.ts';
-import { AppError } from '../errors.ts';
+import { isUnavailable } from '../errors.ts';
 import { SCHEDULE_LOOKS, SCHEDULE_WAKE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace } from '../telemetry/trace-context.ts';
@@ -42,7 +42,7 @@ export function createScheduler(
         await runInContext({ requestId: `schedule-${name}`, ...newTrace() }, schedule.run);
       }
     } catch (error) {
-      const passes = error instanceof AppError && error.kind === 'unavailable';
+      const passes = isUnavailable(error);
       log[passes ? 'warn' : 'error']({ err: error, schedule: name }, 'schedule failed');
     }
   }

@@ -11,7 +11,7 @@ import {
   REDIS_TIMEOUT_MS,
 } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { Redis } from './redis.ts';
+import { type Redis, redisAway } from './redis.ts';
 
 /** A job to be done by any worker of a module. */
 export interface QueuedJob {
@@ -69,13 +69,13 @@ export function createQueues(redis: Redis, shopId: string, log: Logger): Queues 
   /** BullMQ waits for a connection without end, so it is asked only while there is one, and for so long. */
   async function ask<T>(work: () => Promise<T>): Promise<T> {
     if (!redis.available || sending.status !== 'ready') {
-      throw new AppError('unavailable', 'redis_away', 'Redis does not answer');
+      throw redisAway();
     }
     try {
       return await withDeadline(work(), REDIS_TIMEOUT_MS, 'Redis');
     } catch (error) {
       if (error instanceof AppError) throw error;
-      throw new AppError('unavailable', 'redis_away', 'Redis does not answer', { cause: error });
+      throw redisAway(error);
     }
   }
 

@@ -120,6 +120,7 @@ export function createRedis(url: string, log: Logger): Redis {
   };
 }
 
-function redisAway(cause?: unknown): AppError {
+/** The failure of whatever needs Redis while it is away; what was sent before may have been done. */
+export function redisAway(cause?: unknown): AppError {
   return new AppError('unavailable', 'redis_away', 'Redis does not answer', { cause });
 }

@@ -1,7 +1,7 @@
 import { currentContext, type RequestContext, runInContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { backoffMs, sleep } from '../deadline.ts';
-import { AppError, invariant } from '../errors.ts';
+import { AppError, invariant, isUnavailable } from '../errors.ts';
 import { SAGA_BACKOFF_MAX_MS, SAGA_BACKOFF_MS, SAGA_LEASE_MS, SAGA_SWEEP_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { formatTraceparent, newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
@@ -150,8 +150,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
 
   function logFailure(error: unknown, saga: HeldSaga, step: string): void {
     const fields = { err: error, saga: saga.name, sagaId: saga.id, step, attempts: saga.attempts };
-    if (error instanceof AppError && error.kind === 'unavailable')
-      log.warn(fields, 'saga step is to be tried again');
+    if (isUnavailable(error)) log.warn(fields, 'saga step is to be tried again');
     else log.error(fields, 'saga step failed unexpectedly and is to be tried again');
   }
 
@@ -174,7 +173,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     const work = driveOnce(id)
       .catch((error: unknown): SagaOutcome => {
         // The journal could not be written: the lease runs out and the sweeper goes on.
-        const passes = error instanceof AppError && error.kind === 'unavailable';
+        const passes = isUnavailable(error);
         log[passes ? 'warn' : 'error']({ err: error, sagaId: id }, 'saga could not be driven');
         return { state: 'open' };
       })

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
 import { openPostgres } from '../database/postgres.ts';
 import { sleep, withDeadline } from '../deadline.ts';
-import { isAppError } from '../errors.ts';
+import { isUnavailable } from '../errors.ts';
 import type { PostgresServer } from './servers/postgres-server.ts';
 
 export interface StressOptions {
@@ -72,7 +72,7 @@ export async function stressDatabase(server: PostgresServer, options: StressOpti
         });
         acknowledged.push(id);
       } catch (error) {
-        if (isAppError(error) && error.kind === 'unavailable') count.refused += 1;
+        if (isUnavailable(error)) count.refused += 1;
         else note(error);
         // Clients of a shop would pause as well.
         await sleep(randomInt(10));
