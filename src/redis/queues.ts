@@ -1,6 +1,5 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { withDeadline } from '../deadline.ts';
-import { AppError } from '../errors.ts';
 import type { Part } from '../lifecycle.ts';
 import {
   QUEUE_CONCURRENCY,
@@ -74,7 +73,6 @@ export function createQueues(redis: Redis, shopId: string, log: Logger): Queues 
     try {
       return await withDeadline(work(), REDIS_TIMEOUT_MS, 'Redis');
     } catch (error) {
-      if (error instanceof AppError) throw error;
       throw redisAway(error);
     }
   }
