@@ -83,6 +83,10 @@ test('every setting can be given by a nested variable, and by a file', () => {
     DATABASE_POOLER: 'transaction',
     REDIS_URL: 'redis://localhost',
     WORKERS: '2',
+    MODULES: 'order',
+    PEERS: 'product=http://product:9090',
+    SERVICE_SECRET: 's'.repeat(32),
+    SHADOW_RATIO: '0.5',
   };
   for (const name of settingNames.filter((each) => each.endsWith('DATABASE_URL'))) {
     samples[name] = `postgres://localhost/${name.toLowerCase()}`;
@@ -121,13 +125,13 @@ test('a password of digits in a file keeps its leading zero', () => {
 test('all faults are listed at once, each with its source', () => {
   expect(
     problemsOf({
-      env: { PORT: 'http', APP_NONSENSE: '1', ADMIN_EMAIL: 'a@example.com', PEERS: 'x' },
+      env: { PORT: 'http', APP_NONSENSE: '1', ADMIN_EMAIL: 'a@example.com', TLS_CERT: 'x' },
       flags: { LOG_LEVEL: 'loud' },
       yaml: 'http:\n  prot: 80\nshop: 1\nops: 7\n',
     }),
   ).toEqual([
     'APP_NONSENSE is not a setting; docs/settings.md lists them',
-    'PEERS is set, but this version does not have it yet: unset it',
+    'TLS_CERT is set, but this version does not have it yet: unset it',
     `http.prot (${file} line 2) is not a setting; docs/settings.md lists them`,
     `shop (${file} line 3) is not a setting; docs/settings.md lists them`,
     `ops (${file} line 4): expected a group of settings`,
@@ -181,18 +185,18 @@ test('several processes on the embedded database are refused', () => {
   expect(problemsOf({ env: { WORKERS: '2' } })[0]).toMatch('set DATABASE_URL for more');
 });
 
-test.each(['MODULES', 'PEERS', 'SERVICE_SECRET', 'TLS_CERT', 'TLS_KEY'])(
-  '%s, which this version lacks, is refused and not ignored',
-  (name) => {
-    expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
-      `${name} is set, but this version does not have it yet: unset it`,
-    ]);
-  },
-);
+test.each(['TLS_CERT', 'TLS_KEY'])('%s, which this version lacks, is refused and not ignored', (name) => {
+  expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
+    `${name} is set, but this version does not have it yet: unset it`,
+  ]);
+});
 
 test('an empty variable counts as not set, but an empty MODULES asks for a gateway', () => {
   expect(load({ env: { PORT: '', DATABASE_URL: '' } }).port).toBe(8080);
-  expect(problemsOf({ env: { MODULES: '' } })).toHaveLength(1);
+  const gateway = load({ env: { MODULES: '', SERVICE_SECRET: 's'.repeat(32) } });
+  expect(gateway.modules).toEqual([]);
+  expect(load({ env: { APP_PROCESS__MODULES: '', SERVICE_SECRET: 's'.repeat(32) } }).modules).toEqual([]);
+  expect(load().modules).toBeUndefined();
 });
 
 test('a variable and its nested form may agree, and are refused when they differ', () => {
@@ -231,4 +235,61 @@ test('the settings page is what the table says', async () => {
 test('the shipped file names every key, and changes nothing', async () => {
   await expect(renderConfigFile()).toMatchFileSnapshot('../deploy/config/banyan.yaml');
   expect(load({ yaml: renderConfigFile() })).toEqual(load());
+});
+
+test('a process with a part of the modules needs a secret, Postgres and Redis, all said at once', () => {
+  const problems = problemsOf({ env: { MODULES: 'order,payment' } });
+  expect(problems.map((problem) => problem.split(':')[0])).toEqual([
+    'SERVICE_SECRET',
+    'DATABASE_URL',
+    'REDIS_URL',
+  ]);
+  const env = { MODULES: 'user,product,order,payment,notification' };
+  expect(load({ env }).modules).toEqual(['user', 'product', 'order', 'payment', 'notification']);
+});
+
+test('a module hosted alone needs the URL of its own database only', () => {
+  const env = {
+    MODULES: 'order',
+    SERVICE_SECRET: 's'.repeat(32),
+    REDIS_URL: 'redis://redis',
+    ORDER_DATABASE_URL: 'postgres://shop@orders/orders',
+  };
+  expect(load({ env }).database?.moduleUrls).toEqual({ order: 'postgres://shop@orders/orders' });
+  expect(problemsOf({ env: { ...env, MODULES: 'order,payment' } })).toEqual([
+    expect.stringContaining('PAYMENT_DATABASE_URL'),
+  ]);
+});
+
+test('peers are addresses by module, several of one module in a list', () => {
+  const peers = 'product=http://a:9090, product=http://b:9090,user=srv://_banyan._tcp.user.shop';
+  const { peers: known } = load({ env: { PEERS: peers, SERVICE_SECRET: 's'.repeat(32) } });
+  expect(known).toEqual({
+    product: ['http://a:9090', 'http://b:9090'],
+    user: ['srv://_banyan._tcp.user.shop'],
+  });
+});
+
+test.each([
+  'product',
+  'products=http://a:9090',
+  'product=https://a:9090',
+  'product=http://a:9090/path',
+  'product=http://user:password@a:9090',
+  'product=a:9090',
+  'product=srv://',
+])('peers as %s are refused', (peers) => {
+  expect(problemsOf({ env: { PEERS: peers, SERVICE_SECRET: 's'.repeat(32) } })).toEqual([
+    expect.stringContaining('PEERS'),
+  ]);
+});
+
+test('unknown and repeated modules are refused', () => {
+  expect(problemsOf({ env: { MODULES: 'orders' } })).toEqual([expect.stringContaining('MODULES')]);
+  expect(problemsOf({ env: { MODULES: 'user,user' } })).toEqual([expect.stringContaining('MODULES')]);
+});
+
+test('a short secret is refused without being shown', () => {
+  const problems = problemsOf({ env: { SERVICE_SECRET: 'hunter2' } });
+  expect(problems).toEqual(['SERVICE_SECRET: expected 32 characters or more']);
 });

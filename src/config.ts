@@ -3,6 +3,7 @@ import { type Given, readConfigFiles } from './config-files.ts';
 import {
   absentSettings,
   flagOf,
+  type ModuleName,
   nestedVariableOf,
   type SettingName,
   type SettingValues,
@@ -29,6 +30,14 @@ export interface Config {
   readonly opsPort: number;
   readonly migrate: 'auto' | 'off';
   readonly roles: readonly ('http' | 'worker')[];
+  /** The modules this process hosts; undefined is all, none is a pure gateway. */
+  readonly modules: readonly string[] | undefined;
+  /** By module: where the processes are that host it, as `http://host:port` or `srv://name`. */
+  readonly peers: Readonly<Record<string, readonly string[]>>;
+  /** Signs calls between processes; undefined: none are taken. */
+  readonly serviceSecret: string | undefined;
+  /** Share of local calls that pass through the wire's form as well. */
+  readonly shadowRatio: number;
   readonly logLevel: string;
   /** Requests a minute for one client; undefined is no limit. */
   readonly rateLimit: number | undefined;
@@ -99,10 +108,8 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   if ((values.ADMIN_EMAIL === undefined) !== (values.ADMIN_PASSWORD === undefined)) {
     problems.push('ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither');
   }
-  const missing = moduleUrlSettings.filter((variable) => values[variable] === undefined);
-  if (values.DATABASE_URL === undefined && missing.length > 0 && missing.length < moduleUrlSettings.length) {
-    problems.push(`${missing.join(', ')}: set each of them, or DATABASE_URL for the modules without one`);
-  }
+  const known = values as Partial<SettingValues>;
+  problems.push(...databaseProblems(known), ...splitProblems(known));
   if (problems.length > 0) throw new ConfigError(problems);
   const config = arrange(values as SettingValues);
   if (config.workers > 1 && config.database === undefined) {
@@ -111,13 +118,43 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   return deepFreeze(config);
 }
 
+/** What the setting of a module's own database says the hosted modules lack. */
+function databaseProblems(values: Partial<SettingValues>): string[] {
+  const isHosted = (variable: string) => values.MODULES?.includes(moduleOf(variable) as ModuleName) ?? true;
+  const asked = moduleUrlSettings.filter(isHosted);
+  const missing = asked.filter((variable) => values[variable] === undefined);
+  if (values.DATABASE_URL !== undefined || missing.length === 0 || missing.length === asked.length) return [];
+  return [`${missing.join(', ')}: set each of them, or DATABASE_URL for the modules without one`];
+}
+
+/** What a process that does not host every module lacks. */
+function splitProblems(values: Partial<SettingValues>): string[] {
+  const { MODULES: modules, PEERS: peers = [] } = values;
+  const isPart = modules !== undefined && modules.length < moduleUrlSettings.length;
+  const problems: string[] = [];
+  if ((isPart || peers.length > 0) && values.SERVICE_SECRET === undefined) {
+    problems.push('SERVICE_SECRET: calls between processes need it: set the same in all of them');
+  }
+  if (!isPart || modules.length === 0) return problems;
+  const hasDatabase = [values.DATABASE_URL, ...moduleUrlSettings.map((variable) => values[variable])].some(
+    (url) => url !== undefined,
+  );
+  if (!hasDatabase) problems.push('DATABASE_URL: the embedded database serves one process with all modules');
+  if (values.REDIS_URL === undefined)
+    problems.push('REDIS_URL: events to modules in other processes travel by Redis');
+  return problems;
+}
+
+function moduleOf(variable: string): string {
+  return variable.replace('_DATABASE_URL', '').toLowerCase();
+}
+
 const moduleUrlSettings = settingNames.filter((variable) => variable.endsWith('_DATABASE_URL'));
 
 function arrangeDatabase(values: SettingValues): DatabaseConfig | undefined {
   const moduleUrls = Object.fromEntries(
     moduleUrlSettings.flatMap((variable) => {
-      const module = variable.replace('_DATABASE_URL', '').toLowerCase();
-      return values[variable] === undefined ? [] : [[module, values[variable] as string]];
+      return values[variable] === undefined ? [] : [[moduleOf(variable), values[variable] as string]];
     }),
   );
   const { DATABASE_URL: url, DATABASE_POOL_MAX: poolMax, DATABASE_POOLER: pooler } = values;
@@ -145,8 +182,10 @@ function fromEnvironment(
     const { path } = settingTable[variable];
     const nested = path === undefined ? undefined : nestedVariableOf(path);
     if (nested !== undefined) nestedKnown.add(nested);
-    const plainText = env[variable] || undefined;
-    const nestedText = (nested !== undefined && env[nested]) || undefined;
+    // An empty MODULES asks for a gateway without modules; any other empty variable asks for nothing.
+    const read = (name: string) => (variable === 'MODULES' ? env[name] : env[name] || undefined);
+    const plainText = read(variable);
+    const nestedText = nested === undefined ? undefined : read(nested);
     if (plainText !== undefined && nestedText !== undefined && plainText !== nestedText) {
       problems.push(`${variable} and ${nested} are both set, and differ: unset one`);
     }
@@ -159,8 +198,7 @@ function fromEnvironment(
     }
   }
   for (const variable of absentSettings) {
-    // An empty MODULES asks for a gateway without modules; any other empty variable asks for nothing.
-    if (env[variable] || (variable === 'MODULES' && env[variable] === '')) {
+    if (env[variable]) {
       problems.push(`${variable} is set, but this version does not have it yet: unset it`);
     }
   }
@@ -192,6 +230,10 @@ function arrange(values: SettingValues): Config {
     opsPort: values.OPS_PORT,
     migrate: values.MIGRATE,
     roles: values.ROLES,
+    modules: values.MODULES,
+    peers: arrangePeers(values.PEERS ?? []),
+    serviceSecret: values.SERVICE_SECRET,
+    shadowRatio: values.SHADOW_RATIO,
     logLevel: values.LOG_LEVEL,
     rateLimit: values.RATE_LIMIT,
     trustedProxies: values.TRUSTED_PROXIES ?? [],
@@ -201,6 +243,16 @@ function arrange(values: SettingValues): Config {
     mail: { smtpUrl: values.SMTP_URL, from: values.MAIL_FROM },
     paymentWebhookSecret: values.PAYMENT_WEBHOOK_SECRET,
   };
+}
+
+/** A module's peers may be many. */
+function arrangePeers(peers: NonNullable<SettingValues['PEERS']>): Record<string, string[]> {
+  const byModule: Record<string, string[]> = {};
+  for (const { module, address } of peers) {
+    const known = (byModule[module] ??= []);
+    if (!known.includes(address)) known.push(address);
+  }
+  return byModule;
 }
 
 function deepFreeze<T>(value: T): T {

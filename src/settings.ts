@@ -46,6 +46,24 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
 }
 
+const moduleNames = ['user', 'product', 'order', 'payment', 'notification'] as const;
+export type ModuleName = (typeof moduleNames)[number];
+const moduleName = z.enum(moduleNames) as z.ZodType<ModuleName, string>;
+
+/** `http://host:port` without anything behind it, or `srv://` and the name of an SRV record. */
+function isPeerAddress(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.search !== '' || url.hash !== '') return false;
+  if (url.protocol === 'http:') return text.replace(/\/$/, '') === url.origin;
+  return url.protocol === 'srv:' && url.port === '' && /^srv:\/\/[\w.-]+$/.test(text);
+}
+
+/** One address of one module, as `product=http://product:9090`. */
+const peer = z
+  .string()
+  .transform((text) => ({ module: text.split('=', 1)[0]!, address: text.replace(/^[^=]*=?/, '') }))
+  .pipe(z.object({ module: moduleName, address: z.string().refine(isPeerAddress) }));
+
 /** A URL whose path names one database. */
 const databaseUrl = z.string().refine((text) => {
   const url = URL.parse(text);
@@ -154,6 +172,51 @@ const settings = {
       (roles) => new Set(roles).size === roles.length,
     ),
     default: 'http,worker',
+  },
+  MODULES: {
+    path: 'process.modules',
+    description: 'The modules this process hosts, comma separated; the empty text: none, a pure gateway.',
+    expects: `some of ${moduleNames.join(', ')}, each once`,
+    schema: z
+      .string()
+      .transform((text) => (text.trim() === '' ? [] : text.split(',').map((part) => part.trim())))
+      .pipe(
+        z
+          .array(z.enum(moduleNames))
+          .refine((modules) => new Set(modules).size === modules.length) as z.ZodType<
+          readonly ModuleName[],
+          string[]
+        >,
+      ),
+    otherwise: 'all',
+  },
+  PEERS: {
+    path: 'process.peers',
+    description:
+      'Where the other modules are: the operations ports of the processes that host them. A module named twice has two addresses, and a name in DNS all of its own; calls and proxied requests are spread over them.',
+    expects: '`module=http://host:port` or `module=srv://name`, comma separated',
+    schema: commaSeparated(peer),
+    otherwise: 'none',
+  },
+  SERVICE_SECRET: {
+    path: 'process.serviceSecret',
+    description:
+      'Signs calls between processes, and names the shop in Redis; the same in all of them. Needed where a process hosts less than all modules or has peers.',
+    expects: '32 characters or more',
+    schema: z.string().min(32),
+    otherwise: 'none: the operations port takes no calls',
+    secret: true,
+  },
+  SHADOW_RATIO: {
+    path: 'process.shadowRatio',
+    description:
+      'Share of the calls between modules in one process that also pass through the form they would have between processes, to count what would differ after a split.',
+    expects: 'a number from 0 to 1',
+    schema: z
+      .string()
+      .regex(/^(0|1|0?\.\d{1,6}|1\.0{1,6})$/)
+      .transform(Number),
+    default: '0',
   },
   WORKERS: {
     path: 'process.workers',
@@ -287,10 +350,4 @@ export function nestedVariableOf(path: string): string {
  * Settings of the API's description that this version does not have. Ignoring one would start a shop with other
  * modules, or unprotected, so the start is refused instead.
  */
-export const absentSettings: readonly string[] = [
-  'MODULES',
-  'PEERS',
-  'SERVICE_SECRET',
-  'TLS_CERT',
-  'TLS_KEY',
-];
+export const absentSettings: readonly string[] = ['TLS_CERT', 'TLS_KEY'];
