@@ -249,8 +249,7 @@ function arrange(values: SettingValues): Config {
 function arrangePeers(peers: NonNullable<SettingValues['PEERS']>): Record<string, string[]> {
   const byModule: Record<string, string[]> = {};
   for (const { module, address } of peers) {
-    const known = (byModule[module] ??= []);
-    if (!known.includes(address)) known.push(address);
+    byModule[module] = [...new Set([...(byModule[module] ?? []), address])];
   }
   return byModule;
 }

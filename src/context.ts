@@ -10,6 +10,8 @@ export interface RequestContext {
   readonly userId?: string;
   /** When the caller stops waiting, by `performance.now()`; calls along the chain never outlive it. */
   readonly deadlineAt?: number;
+  /** How many calls of modules led here; 0 unless given. */
+  readonly depth?: number;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();

@@ -199,3 +199,18 @@ export const RELAY_LEASED = 500;
 export const DELIVERY_REOFFER_MS = 1_000;
 /** Hints to the workers of other processes are sent at most this often; a hint tells no more than "look". */
 export const RELAY_HINT_MS = 5;
+
+/** A call between processes proves where it comes from by a token of this age at most. */
+export const SERVICE_TOKEN_SECONDS = 60;
+/** How far the clocks of two machines may be apart. */
+export const SERVICE_TOKEN_SKEW_SECONDS = 60;
+/** A token is used again, and believed unchecked, this long; with the rest of its minute left for its way. */
+export const SERVICE_TOKEN_FRESH_MS = 30_000;
+/** Tokens kept, of about 300 bytes each. */
+export const SERVICE_TOKEN_CACHE = 5_000;
+/** Modules call each other in a chain of three at most, as needs have no cycle; more is a bug that would not end. */
+export const CALL_DEPTH = 8;
+/** One call's input; that of an order of 2,000 lines is 0.2 MB. */
+export const CALL_BYTES = 8 * 1024 * 1024;
+/** One call's answer; 2,000 products with all their variants are some MB. */
+export const CALL_ANSWER_BYTES = 64 * 1024 * 1024;
