@@ -11,9 +11,10 @@ import { deleteOldEvents } from './events/clean-up.ts';
 import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
 import type { Consume } from './events/handle.ts';
 import { hearHints, hintWorkers } from './events/hints.ts';
-import { consume, type EventHandler } from './events/inbox.ts';
+import { consume } from './events/inbox.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay } from './events/relay.ts';
+import { createDispatch } from './events/subscription.ts';
 import { meetObstacle } from './failpoint.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
@@ -113,9 +114,11 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     secret: (secret: string) => readSecret(database, secret),
   });
 
-  const handlers = new Map(Object.entries(parts.on ?? {})) as Map<string, EventHandler>;
-  for (const type of contract.consumes) invariant(handlers.has(type), `${name} handles ${type}`);
-  invariant(handlers.size === contract.consumes.length, `${name} handles just what its contract consumes`);
+  const subscriptions = parts.on ?? [];
+  const handled = new Set(subscriptions.map(({ event }) => event.type));
+  for (const type of contract.consumes) invariant(handled.has(type), `${name} handles ${type}`);
+  invariant(handled.size === contract.consumes.length, `${name} handles just what its contract consumes`);
+  const handlerOf = createDispatch(name, subscriptions);
   sagaEngine.register(parts.sagas ?? []);
   jobRunner.register(parts.jobs ?? {});
   const scheduler = createScheduler(
@@ -143,8 +146,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     name,
     database,
     async consume(event) {
-      const handler = handlers.get(event.type);
-      invariant(handler, `${name} handles ${event.type}`);
+      const handler = handlerOf(event);
       await meetObstacle(name, event);
       await consume(database, event, handler);
     },

@@ -1,8 +1,8 @@
 import type { AuditCheck } from './audit.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
-import type { EventHandler } from './events/inbox.ts';
 import type { Outbox } from './events/outbox.ts';
+import type { Subscription } from './events/subscription.ts';
 import type { Cursors } from './http/cursor.ts';
 import type { Idempotency } from './http/idempotency.ts';
 import type { Handlers, Routes } from './http/route.ts';
@@ -47,8 +47,8 @@ export interface ModuleContext<N extends Needs = Needs> {
 export interface ModuleParts<C extends Contract = Contract, R extends Routes = Routes> {
   readonly api: Implementation<C>;
   readonly handlers: Handlers<R>;
-  /** By event type; exactly the contract's `consumes`. */
-  readonly on?: Readonly<Record<string, EventHandler<never>>>;
+  /** Exactly the contract's `consumes`. */
+  readonly on?: readonly Subscription[];
   // biome-ignore lint/suspicious/noExplicitAny: each saga has data of its own, which only its steps read.
   readonly sagas?: readonly SagaDefinition<any>[];
   /** By job kind. */

@@ -3,6 +3,7 @@ import { orderContract } from '#modules/order/contract';
 import { orderPaid, orderRefunded, orderShipped } from '#modules/order/events';
 import { userContract } from '#modules/user/contract';
 import { userErased, userPasswordChanged } from '#modules/user/events';
+import { handles, typesOf } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
 import { auditMail } from './audit.ts';
 import { notificationContract } from './contract.ts';
@@ -28,21 +29,21 @@ export const notificationModule = defineModule({
     const folder = join(config.dataDir, 'mail');
     const mailer = smtpUrl === undefined ? createFolderMailer(folder, from) : createSmtpMailer(smtpUrl, from);
     const sender = createSender(context, mailer);
-    const mails = {
-      [orderPaid.type]: createOnOrderPaid(sender.wake),
-      [orderShipped.type]: createOnOrderShipped(sender.wake),
-      [orderRefunded.type]: createOnOrderRefunded(sender.wake),
-      [userPasswordChanged.type]: createOnPasswordChanged(sender.wake),
-    };
+    const mails = [
+      handles(orderPaid, createOnOrderPaid(sender.wake)),
+      handles(orderShipped, createOnOrderShipped(sender.wake)),
+      handles(orderRefunded, createOnOrderRefunded(sender.wake)),
+      handles(userPasswordChanged, createOnPasswordChanged(sender.wake)),
+    ];
     return {
       api: {},
       handlers: {},
-      on: { ...mails, [userErased.type]: createOnUserErased() },
+      on: [...mails, handles(userErased, createOnUserErased())],
       schedules: [
         { name: 'send-due-mail', everyMs: MAIL_POLL_MS, run: sender.sendDue },
         { name: 'delete-old-mail', everyMs: CLEAN_UP_MS, run: () => deleteOldMail(database) },
       ],
-      audit: [auditMail(database, Object.keys(mails))],
+      audit: [auditMail(database, mails.flatMap(typesOf))],
       freeLeases: () => freeLeases(database),
       async start() {
         if (smtpUrl === undefined) log.info({ folder }, 'SMTP_URL is not set: mail is written to files');

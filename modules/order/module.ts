@@ -3,6 +3,7 @@ import { lateCaptureRefunded, paymentSettled } from '#modules/payment/events';
 import { productContract } from '#modules/product/contract';
 import { userContract } from '#modules/user/contract';
 import { userErased } from '#modules/user/events';
+import { handles } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
 import { auditOrders } from './audit.ts';
 import { createCancelSaga } from './cancel-saga.ts';
@@ -33,11 +34,11 @@ export const orderModule = defineModule({
     return {
       api: { receipt: createReadReceipt(context), rebuild: createRebuild(context) },
       handlers: createHandlers(context, sagas),
-      on: {
-        [paymentSettled.type]: createOnPaymentSettled(context),
-        [lateCaptureRefunded.type]: createOnLateCaptureRefunded(context),
-        [userErased.type]: createOnUserErased(),
-      },
+      on: [
+        handles(paymentSettled, createOnPaymentSettled(context)),
+        handles(lateCaptureRefunded, createOnLateCaptureRefunded(context)),
+        handles(userErased, createOnUserErased()),
+      ],
       sagas: Object.values(sagas),
       schedules: [
         {

@@ -1,4 +1,5 @@
 import { orderPaid } from '#modules/order/events';
+import { handles } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
 import { applyImport } from './apply-import.ts';
 import { auditStock } from './audit.ts';
@@ -56,7 +57,7 @@ export const productModule = defineModule({
         },
       },
       handlers: createHandlers(context, cache),
-      on: { [orderPaid.type]: createOnOrderPaid(changed) },
+      on: [handles(orderPaid, createOnOrderPaid(changed))],
       jobs: { [IMPORT_JOB]: (run) => applyImport(context, changed, run) },
       schedules: [
         {
