@@ -2,7 +2,7 @@ import { createApiClient } from '../src/commands/api-client.ts';
 import { registerAndSignIn, type Session } from '../src/commands/session.ts';
 import { sleep } from '../src/deadline.ts';
 import { type Fault, pickNumber } from './fault.ts';
-import type { Attempt } from './rotating-client.ts';
+import { checkRetried } from './retried.ts';
 import type { ShopProcess } from './shop-process.ts';
 import { underLoad } from './under-load.ts';
 
@@ -34,12 +34,8 @@ export const fault: Fault = {
           await victim.ready();
           await sleep(pickNumber(random, 200, 1_500));
         }
-        const attempts = load.attempts.slice(before);
-        const failed = attempts.filter(({ number, outcome }) => number > 1 && !isAnswer(outcome));
-        if (failed.length > 0)
-          problems.push(`${failed.length} requests failed after one retry: ${count(failed.map(describe))}`);
-        const first = attempts.filter(({ outcome }) => !isAnswer(outcome)).map(({ outcome }) => outcome);
-        return { injected: stops, problems, notes: [`first tries that failed: ${count(first)}`] };
+        const retried = checkRetried(load.attempts.slice(before));
+        return { injected: stops, problems: [...problems, ...retried.problems], notes: retried.notes };
       },
     });
   },
@@ -100,18 +96,4 @@ async function answersNewClients(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function isAnswer(outcome: string): boolean {
-  return /^[1-4]\d\d$/.test(outcome);
-}
-
-/** What was asked and what came of it, without the ids in its path. */
-function describe({ method, path, outcome }: Attempt): string {
-  return `${method} ${path.replaceAll(/[0-9a-f-]{36}/g, '…')} ${outcome}`;
-}
-
-function count(words: readonly string[]): string {
-  const counts = Map.groupBy(words, (word) => word);
-  return [...counts].map(([word, all]) => `${word} ${all.length}`).join(', ') || 'none';
 }

@@ -2,14 +2,26 @@ import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
-import { findFreePort } from '../src/testing/servers/free-port.ts';
 import {
   type PostgresOptions,
   type PostgresServer,
   startPostgres,
 } from '../src/testing/servers/postgres-server.ts';
 import { type RedisOptions, type RedisServer, startRedis } from '../src/testing/servers/redis-server.ts';
+import { takePort } from './ports.ts';
 import { createShopProcess, type ShopProcess } from './shop-process.ts';
+
+/** A process of the shop that is not there yet. */
+export interface ProcessPlan {
+  readonly name: string;
+  readonly role: 'http' | 'worker';
+  /** Whether clients come to it; so they do to every http process unless this says no. */
+  readonly isPublic?: boolean;
+  /** Free ones unless given. */
+  readonly ports?: { readonly port: number; readonly opsPort: number };
+  /** Settings of its own, asked at each start. */
+  readonly env?: () => Readonly<Record<string, string>>;
+}
 
 export interface ClusterOptions {
   readonly folder: string;
@@ -17,6 +29,10 @@ export interface ClusterOptions {
   readonly http?: number;
   /** Processes that do the rest; two unless given. */
   readonly workers?: number;
+  /** The processes, in place of `http` and `workers`. */
+  readonly plans?: readonly ProcessPlan[];
+  /** More settings of all processes, and of commands. */
+  readonly shared?: Readonly<Record<string, string>>;
   readonly postgres?: PostgresOptions;
   readonly redis?: RedisOptions;
   /** More settings of one process, asked at each of its starts, which count from 1. */
@@ -37,6 +53,8 @@ export interface Cluster {
   readonly processes: readonly ShopProcess[];
   readonly http: readonly ShopProcess[];
   readonly workers: readonly ShopProcess[];
+  /** The http processes that clients come to. */
+  readonly gateways: readonly ShopProcess[];
   readonly admin: { readonly email: string; readonly password: string };
   /** The `.eml` files. */
   readonly mailFolder: string;
@@ -44,6 +62,8 @@ export interface Cluster {
   readonly unaskedEnds: readonly string[];
   /** Runs queries as the superuser, on connections that are closed afterwards. */
   query<Result>(work: (sql: postgres.Sql) => Promise<Result>): Promise<Result>;
+  /** Starts one more process; it is not ready yet. */
+  add(plan: ProcessPlan): Promise<ShopProcess>;
   /** Runs another command of `banyan` on the same shop; resolves with its exit code and what it printed. */
   command(...args: string[]): Promise<{ code: number; out: string; err: string }>;
   /** Stops the processes in good order, then the servers. */
@@ -64,7 +84,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const databaseUrl = new URL('/shop', database.url).href;
   const unaskedEnds: string[] = [];
   const processes: ShopProcess[] = [];
-  const ports = new Set<number>();
+  const gateways: ShopProcess[] = [];
 
   const shared: Record<string, string> = {
     DATABASE_URL: databaseUrl,
@@ -74,6 +94,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ADMIN_PASSWORD: admin.password,
     RATE_LIMIT: 'off',
     LOG_LEVEL: 'warn',
+    ...options.shared,
   };
 
   async function query<Result>(
@@ -94,34 +115,27 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     await database.stop();
   }
 
-  /** Nothing listens on them before all are chosen, so a port could be found twice. */
-  async function takePort(): Promise<number> {
-    let port = await findFreePort();
-    while (ports.has(port)) port = await findFreePort();
-    ports.add(port);
-    return port;
-  }
-
-  async function add(role: 'http' | 'worker', number: number): Promise<void> {
-    const name = `${role}-${number}`;
-    processes.push(
-      createShopProcess({
-        name,
-        role,
-        port: await takePort(),
-        opsPort: await takePort(),
-        env: (start) => ({ ...shared, ...options.env?.({ name, role, start }) }),
-        mayEnd: options.mayEnd,
-        onUnaskedEnd: (description) => unaskedEnds.push(description),
-        folder,
-      }),
-    );
+  async function prepare(plan: ProcessPlan): Promise<ShopProcess> {
+    const { name, role, isPublic = role === 'http', ports } = plan;
+    const [port, opsPort] = ports ? [ports.port, ports.opsPort] : [await takePort(), await takePort()];
+    const prepared = createShopProcess({
+      name,
+      role,
+      port,
+      opsPort,
+      env: (start) => ({ ...shared, ...plan.env?.(), ...options.env?.({ name, role, start }) }),
+      mayEnd: options.mayEnd,
+      onUnaskedEnd: (description) => unaskedEnds.push(description),
+      folder,
+    });
+    processes.push(prepared);
+    if (isPublic) gateways.push(prepared);
+    return prepared;
   }
 
   try {
     await query((sql) => sql`create database shop`, database.url);
-    for (let number = 1; number <= (options.http ?? 2); number += 1) await add('http', number);
-    for (let number = 1; number <= (options.workers ?? 2); number += 1) await add('worker', number);
+    for (const plan of options.plans ?? alike(options)) await prepare(plan);
     for (const each of processes) each.start();
     await Promise.all(processes.map((each) => each.ready()));
   } catch (error) {
@@ -134,12 +148,22 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     redis,
     databaseUrl,
     processes,
-    http: processes.filter(({ role }) => role === 'http'),
-    workers: processes.filter(({ role }) => role === 'worker'),
+    get http() {
+      return processes.filter(({ role }) => role === 'http');
+    },
+    get workers() {
+      return processes.filter(({ role }) => role === 'worker');
+    },
+    gateways,
     admin,
     mailFolder: join(dataDir, 'mail'),
     unaskedEnds,
     query,
+    async add(plan) {
+      const added = await prepare(plan);
+      added.start();
+      return added;
+    },
     command(...args) {
       const ending = Promise.withResolvers<{ code: number; out: string; err: string }>();
       const banyan = join(import.meta.dirname, '../bin/banyan');
@@ -151,4 +175,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     },
     stop,
   };
+}
+
+/** Processes with all modules each, which answer or do the rest. */
+function alike({ http = 2, workers = 2 }: ClusterOptions): ProcessPlan[] {
+  const some = (role: ProcessPlan['role'], count: number) =>
+    Array.from({ length: count }, (_, index) => ({ name: `${role}-${index + 1}`, role }));
+  return [...some('http', http), ...some('worker', workers)];
 }

@@ -18,6 +18,7 @@ const END_MS = 60_000;
 export interface ShopProcessOptions {
   /** As `http-1`. */
   readonly name: string;
+  /** Whether it answers requests; then it may do the rest too, by ROLES in `env`. */
   readonly role: 'http' | 'worker';
   readonly port: number;
   readonly opsPort: number;
@@ -40,11 +41,15 @@ export interface ShopProcess {
   readonly pid: number | undefined;
   /** How often it was started. */
   readonly starts: number;
+  /** Whether it is to run: until it is stopped. */
+  readonly isWanted: boolean;
   start(): void;
   /** Resolves when `/readyz` of the operations port answers 200; rejects with its log when it does not in 90 s. */
   ready(): Promise<void>;
   /** Sends SIGKILL, and resolves when the process is gone and its successor is starting. */
   kill(): Promise<void>;
+  /** Sends SIGKILL, and resolves when the process is gone; `start` starts it again. */
+  takeDown(): Promise<void>;
   /** Sends SIGTERM, and resolves with the exit code once its successor is starting; any code but 0 is noted. */
   replace(): Promise<number | null>;
   /** Sends a signal that does not end it, as SIGSTOP. */
@@ -65,11 +70,13 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
   let ended = Promise.withResolvers<number | null>();
   let asked: NodeJS.Signals | undefined;
   let wanted = true;
+  let keptDown = false;
   let starts = 0;
   const release = endWithProcess(() => child?.kill('SIGKILL'));
 
   function start(): void {
     if (!wanted) return;
+    keptDown = false;
     starts += 1;
     const log = openSync(logFile, 'a');
     const started = spawn(banyan, ['serve'], {
@@ -96,7 +103,7 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
     const { resolve } = ended;
     child = undefined;
     if (expected) {
-      start();
+      if (!keptDown) start();
     } else {
       const cause = asked === undefined ? 'by itself' : `after ${asked}`;
       onUnaskedEnd(`${name} ended ${cause} with ${signal ?? `code ${code}`}:\n${logTail()}`);
@@ -135,6 +142,9 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
     get starts() {
       return starts;
     },
+    get isWanted() {
+      return wanted;
+    },
     start,
     async ready() {
       const endsAt = performance.now() + READY_MS;
@@ -145,6 +155,10 @@ export function createShopProcess(options: ShopProcessOptions): ShopProcess {
       }
     },
     async kill() {
+      await end('SIGKILL');
+    },
+    async takeDown() {
+      keptDown = true;
       await end('SIGKILL');
     },
     replace: () => end('SIGTERM'),

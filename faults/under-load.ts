@@ -31,7 +31,7 @@ export async function underLoad(
   options: {
     cluster?: Omit<ClusterOptions, 'folder'>;
     load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'attemptMs' | 'plain'>>;
-    /** Which http processes the load goes to; all unless given. */
+    /** Which gateways the load goes to; all unless given. */
     through?: (process: ShopProcess) => boolean;
     settleMs?: number;
     inject: (running: UnderLoad, say: FaultContext['say']) => Promise<Injection>;
@@ -41,7 +41,7 @@ export async function underLoad(
   context.say('starting');
   const cluster = await startCluster({ ...options.cluster, folder: context.folder });
   try {
-    const urls = cluster.http.filter(options.through ?? (() => true)).map((each) => each.url);
+    const urls = cluster.gateways.filter(options.through ?? (() => true)).map((each) => each.url);
     const load = await startLoad({ urls, admin: cluster.admin, seed: context.seed, ...options.load });
     let stage = 'warming up';
     const say = (text: string) => {
