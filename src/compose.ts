@@ -7,7 +7,7 @@ import { productModule } from '../modules/product/module.ts';
 import { userContract } from '../modules/user/contract.ts';
 import { userModule } from '../modules/user/module.ts';
 import type { AnyModule } from './module.ts';
-import type { Api } from './rpc/contract.ts';
+import { type Api, uses } from './rpc/contract.ts';
 import { openShop, type Shop, type ShopOptions } from './shop.ts';
 
 /** Every module of Banyan; the only place that knows them all. */
@@ -19,6 +19,12 @@ export const allModules: readonly AnyModule[] = [
   notificationModule,
 ];
 
+/** What the shop itself asks of its modules: every process for the keys, operators for the rest. */
+export const shopNeeds = {
+  user: uses(userContract, 'jwks', 'rotateKeys'),
+  order: uses(orderContract, 'rebuild'),
+};
+
 export type CreateShopOptions = Omit<ShopOptions, 'modules' | 'fetchKeys'> & {
   /** Default: all. */
   readonly modules?: readonly AnyModule[];
@@ -29,7 +35,7 @@ export async function createShop(options: CreateShopOptions): Promise<Shop> {
   return await openShop({
     ...options,
     modules: options.modules ?? allModules,
-    fetchKeys: async (apiOf) => await (apiOf('user') as Api<typeof userContract>).jwks({}),
+    fetchKeys: async (apiOf) => await (apiOf('user') as Api<typeof shopNeeds.user>).jwks({}),
   });
 }
 
@@ -38,7 +44,7 @@ export async function createShop(options: CreateShopOptions): Promise<Shop> {
  * signed before stay good.
  */
 export async function rotateKeys(shop: Shop): Promise<{ kid: string; signsFrom: string }> {
-  return await shop.api(userContract).rotateKeys({ rotationId: uuidv7() });
+  return await shop.api(shopNeeds.user).rotateKeys({ rotationId: uuidv7() });
 }
 
 /** Writes the read model of every order anew from the orders' events; how many there were. */
@@ -46,7 +52,7 @@ export async function rebuildOrders(shop: Shop): Promise<number> {
   let total = 0;
   for (let after: string | null = null; ; ) {
     const { count, last }: { count: number; last: string | null } = await shop
-      .api(orderContract)
+      .api(shopNeeds.order)
       .rebuild({ after });
     total += count;
     if (last === null) return total;

@@ -5,6 +5,7 @@ import { userContract } from '#modules/user/contract';
 import { userErased, userPasswordChanged } from '#modules/user/events';
 import { handles, typesOf } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
+import { uses } from '#platform/rpc/contract';
 import { auditMail } from './audit.ts';
 import { notificationContract } from './contract.ts';
 import { createFolderMailer } from './folder-mailer.ts';
@@ -21,7 +22,7 @@ import { deleteOldMail, freeLeases } from './store.ts';
 export const notificationModule = defineModule({
   contract: notificationContract,
   schema: 'notifications',
-  needs: { user: userContract, order: orderContract },
+  needs: { user: uses(userContract, 'profiles'), order: uses(orderContract, 'receipt') },
   routes: {},
   create(context) {
     const { config, database, log } = context;

@@ -3,6 +3,7 @@ import type { userContract } from '#modules/user/contract';
 import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
+import type { Uses } from '#platform/rpc/contract';
 import { writeLetter } from './letter.ts';
 import {
   MAIL_ATTEMPTS,
@@ -18,8 +19,8 @@ import type { Mailer, Sent } from './mailer.ts';
 import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
 
 export type NotificationContext = ModuleContext<{
-  user: typeof userContract;
-  order: typeof orderContract;
+  user: Uses<typeof userContract, 'profiles'>;
+  order: Uses<typeof orderContract, 'receipt'>;
 }>;
 
 export interface Sender {

@@ -5,6 +5,7 @@ import { userContract } from '#modules/user/contract';
 import { userErased } from '#modules/user/events';
 import { handles } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
+import { uses } from '#platform/rpc/contract';
 import { auditOrders } from './audit.ts';
 import { createCancelSaga } from './cancel-saga.ts';
 import { orderContract } from './contract.ts';
@@ -23,7 +24,11 @@ import { orderRoutes } from './routes.ts';
 export const orderModule = defineModule({
   contract: orderContract,
   schema: 'orders',
-  needs: { user: userContract, product: productContract, payment: paymentContract },
+  needs: {
+    user: uses(userContract, 'profiles'),
+    product: uses(productContract, 'quote', 'reserve', 'pin', 'unpin', 'release', 'productsBySku'),
+    payment: uses(paymentContract, 'charge', 'reverse', 'payments', 'settlements'),
+  },
   routes: orderRoutes,
   create(context) {
     const sagas = {

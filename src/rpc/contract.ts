@@ -48,6 +48,18 @@ export function defineContract<const C extends Calls>(
   return { module, calls: parts.calls, needs: parts.needs ?? [], consumes: parts.consumes ?? [] };
 }
 
+/** A contract as one caller needs it: only the calls that it makes. */
+export type Uses<C extends Contract, Name extends keyof C['calls']> = Contract<Pick<C['calls'], Name>>;
+
+/** So a module's `needs` say, and the compiler checks, whom a change of a call concerns. */
+export function uses<C extends Contract, Name extends keyof C['calls'] & string>(
+  contract: C,
+  ...names: readonly Name[]
+): Uses<C, Name> {
+  const calls = Object.fromEntries(names.map((name) => [name, contract.calls[name]]));
+  return { ...contract, calls: calls as Pick<C['calls'], Name> };
+}
+
 /** The interface that callers see, the same whether the module runs here or elsewhere. */
 export type Api<C extends Contract> = {
   readonly [K in keyof C['calls']]: (
