@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import type { Database, Transaction } from '#platform/database/database';
 import { jsonRows, textArray } from '#platform/database/sql';
 import type { OrderEvent, OrderState } from './order.ts';
+import { readStored, type StoredEvent } from './stored-event.ts';
 
 /** The next order ids of the log. */
 export async function readStreamIds(database: Database, afterId: string, limit: number): Promise<string[]> {
@@ -18,10 +19,11 @@ export async function lockStreams(
   // Locked in one order, so that two rebuilds wait for each other instead of deadlocking.
   await tx.rows(sql`
     select 1 from orders.order_view where id = any(${textArray(ids)}::uuid[]) order by id for update`);
-  return await tx.rows<OrderEvent & { stream: string }>(sql`
+  const rows = await tx.rows<StoredEvent & { stream: string }>(sql`
     select stream, type, data - 'items' as data from orders.event
     where stream = any(${textArray(ids)}::uuid[])
     order by stream, version`);
+  return rows.map((row) => readStored(row));
 }
 
 /** Writes the read models of these states, with items and times taken from the log, in one statement. */

@@ -4,6 +4,7 @@ import { isoTime, jsonRows } from '#platform/database/sql';
 import { invariant } from '#platform/errors';
 import type { OrderEvent, OrderItem, OrderState, OrderStatus } from './order.ts';
 import { event, orderAddress, orderView } from './schema.ts';
+import { readStored, type StoredEvent } from './stored-event.ts';
 
 /** One row of the read model; `total` in minor units of `currency`. */
 export interface OrderRow {
@@ -136,8 +137,9 @@ function appended(orderId: string, before: number, events: readonly OrderEvent[]
 export async function lockOrder(tx: Transaction, orderId: string): Promise<OrderEvent[]> {
   // The lock is a statement of its own: what it waited for is seen only by a statement that begins after it.
   await tx.rows(sql`select 1 from orders.order_view where id = ${orderId}::uuid for update`);
-  return await tx.rows<OrderEvent>(sql`
+  const rows = await tx.rows<StoredEvent>(sql`
     select type, data - 'items' as data from orders.event where stream = ${orderId}::uuid order by version`);
+  return rows.map((row) => readStored(row));
 }
 
 export async function findOrder(from: Queryable, orderId: string): Promise<AddressedOrderRow | undefined> {
@@ -176,11 +178,12 @@ export async function listOrders(
 
 /** An order's whole history, oldest first. */
 export async function readEvents(from: Queryable, orderId: string): Promise<RecordedEvent[]> {
-  return await from.db
+  const rows = await from.db
     .select({ version: event.version, type: event.type, at: isoTime(event.at), data: event.data })
     .from(event)
     .where(eq(event.stream, orderId))
     .orderBy(asc(event.version));
+  return rows.map((row) => readStored(row));
 }
 
 /** Orders that have waited for payment longer than `ageMs` and that no saga works on, oldest first. */
