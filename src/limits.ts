@@ -214,3 +214,35 @@ export const CALL_DEPTH = 8;
 export const CALL_BYTES = 8 * 1024 * 1024;
 /** One call's answer; 2,000 products with all their variants are some MB. */
 export const CALL_ANSWER_BYTES = 64 * 1024 * 1024;
+/** A forwarded request ends at its own process by ANSWER_TIMEOUT_MS; a little later the edge answers for it. */
+export const FORWARD_GRACE_MS = 6_000;
+
+/** Connections to one process of a peer; more than it works on at once only queue there. */
+export const PEER_CONNECTIONS = 128;
+/** Processes of one shop are near each other: one that has not taken a connection by then is not there. */
+export const PEER_CONNECT_TIMEOUT_MS = 1_000;
+/** Idle connections to peers are closed before the peer closes them (KEEP_ALIVE_MS). */
+export const PEER_KEEP_ALIVE_MS = 30_000;
+/** A peer that owes an answer for longer is asked whether it lives; most calls take some milliseconds. */
+export const PEER_STALL_MS = 1_000;
+/** The event loop of a process under full load turns much faster than this. */
+export const PEER_PROBE_TIMEOUT_MS = 3_000;
+/** While a peer is down it is asked this often, so its return is seen about this soon. */
+export const PEER_PROBE_EVERY_MS = 1_000;
+/** An address that failed is left out for this long; doubles from failure to failure. */
+export const PEER_EJECT_MS = 1_000;
+export const PEER_EJECT_MAX_MS = 8_000;
+/** Requests to one module at once; as many as the edge answers at once (REQUESTS_IN_FLIGHT). */
+export const PEER_IN_FLIGHT = 1_000;
+/** Requests that wait for one of those; past it a caller is better served by 503. */
+export const PEER_QUEUE = 500;
+/** Failures in a row after which a module counts as down and nobody waits for it. */
+export const PEER_FAILURES = 5;
+/** Tries of one request, on different addresses where there are several. */
+export const PEER_TRIES = 3;
+export const PEER_RETRY_MS = 50;
+export const PEER_RETRY_MAX_MS = 500;
+/** Names are looked up again this often, and after each failure. */
+export const PEER_RESOLVE_MS = 10_000;
+/** Requests to peers that are still open when the process stops are cut off after this. */
+export const PEER_CLOSE_MS = 5_000;

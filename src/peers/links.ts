@@ -1,0 +1,94 @@
+import type { PeerLimits } from './limits.ts';
+import { createLink, type Link } from './link.ts';
+import { type Resolver, resolveOrigins } from './resolve.ts';
+import { TransportFailure } from './transport-failure.ts';
+
+/** The processes of one module, as DNS and their behaviour tell. */
+export interface Links {
+  /** The least loaded of those that are not left out. Fails with a `TransportFailure` when no address is known. */
+  choose(): Promise<Link>;
+  /** Leaves the link out for a while, and has its name looked up again. */
+  failed(link: Link): void;
+  anyLives(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export function createLinks(options: {
+  addresses: readonly string[];
+  resolver: Resolver;
+  limits: PeerLimits;
+  /** Called whenever a link is left out. */
+  onEject: () => void;
+}): Links {
+  const { addresses, resolver, limits, onEject } = options;
+  const links = new Map<string, Link>();
+  let resolvedAt = Number.NEGATIVE_INFINITY;
+  let resolving: Promise<void> | undefined;
+  let turn = 0;
+
+  async function resolve(): Promise<void> {
+    const origins = new Set(await resolveOrigins(addresses, resolver));
+    resolvedAt = performance.now();
+    for (const origin of origins) {
+      if (!links.has(origin)) links.set(origin, createLink(origin, limits));
+    }
+    for (const [origin, link] of links) {
+      if (origins.has(origin)) continue;
+      links.delete(origin);
+      void link.close();
+    }
+  }
+
+  /** What was known last goes on when names cannot be looked up. */
+  function refresh(): Promise<void> {
+    resolving ??= resolve()
+      .catch((error: unknown) => {
+        resolvedAt = performance.now();
+        if (links.size === 0)
+          throw new TransportFailure('no address is known', { sent: false, cause: error });
+      })
+      .finally(() => {
+        resolving = undefined;
+      });
+    return resolving;
+  }
+
+  async function known(): Promise<Link[]> {
+    if (links.size === 0) await refresh();
+    else if (performance.now() - resolvedAt > limits.resolveMs) void refresh().catch(() => undefined);
+    return [...links.values()];
+  }
+
+  return {
+    async choose() {
+      const all = await known();
+      const now = performance.now();
+      const healthy = all.filter((link) => link.ejectedUntil <= now);
+      turn += 1;
+      const inTurn = (healthy.length > 0 ? healthy : all).map((link, index, { length }) => ({
+        link,
+        place: (index + turn) % length,
+      }));
+      const order = (one: (typeof inTurn)[number], other: (typeof inTurn)[number]) =>
+        healthy.length > 0
+          ? one.link.inFlight - other.link.inFlight || one.place - other.place
+          : one.link.ejectedUntil - other.link.ejectedUntil;
+      return inTurn.sort(order)[0]!.link;
+    },
+    failed(link) {
+      link.eject();
+      onEject();
+      // No sooner than another failure could bring anything new.
+      if (performance.now() - resolvedAt > limits.probeEveryMs) void refresh().catch(() => undefined);
+    },
+    async anyLives() {
+      const all = await known().catch(() => []);
+      void refresh().catch(() => undefined);
+      const answers = await Promise.all(all.map((link) => link.lives()));
+      return answers.some((alive) => alive);
+    },
+    async close() {
+      await Promise.all([...links.values()].map((link) => link.close()));
+    },
+  };
+}

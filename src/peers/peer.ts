@@ -1,0 +1,182 @@
+import type { Readable } from 'node:stream';
+import {
+  BrokenCircuitError,
+  BulkheadRejectedError,
+  bulkhead,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleType,
+  IsolatedCircuitError,
+} from 'cockatiel';
+import { backoffMs, sleep } from '../deadline.ts';
+import { AppError } from '../errors.ts';
+import { NOT_HOSTED, PEER_HEADER } from '../rpc/call-headers.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { PeerLimits } from './limits.ts';
+import { DeadlinePassed, type Link } from './link.ts';
+import type { Links } from './links.ts';
+import { TransportFailure } from './transport-failure.ts';
+
+/** A request to a module that runs elsewhere. */
+export interface PeerRequest {
+  readonly method: string;
+  /** From the root, with its query, sent as it is. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body?: string | Uint8Array | ReadableStream<Uint8Array> | null;
+  /** By `performance.now()`; nothing outlives it but an answer's body that is read as a stream. */
+  readonly deadlineAt: number;
+  /** Whether it may be sent again though nobody knows whether it was worked on. */
+  readonly repeatable: boolean;
+  /** Aborts when whoever asked has gone. */
+  readonly signal?: AbortSignal;
+}
+
+export interface PeerAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+}
+
+/** A module in other processes. */
+export interface Peer {
+  readonly module: string;
+  /**
+   * Sends a request to one of the module's processes, and gives what `read` makes of the answer; any status is an
+   * answer. One that got none is sent again, elsewhere if possible, when nothing was sent or it is `repeatable`.
+   *
+   * Fails with `peer_unavailable` when no process answered, at once while the module is known to be down; with
+   * `timeout` at the deadline; and with `overloaded` when too many requests wait. All are `unavailable`.
+   */
+  send<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T>;
+  readonly state: 'up' | 'down';
+}
+
+/** What happens on the way to a peer, for metrics. */
+export interface PeerEvents {
+  inFlight(change: 1 | -1): void;
+  retried(): void;
+  state(state: Peer['state']): void;
+}
+
+export function createPeer(options: {
+  module: string;
+  links: Links;
+  limits: PeerLimits;
+  log: Logger;
+  events: PeerEvents;
+}): Peer & { close(): void } {
+  const { module, links, limits, log, events } = options;
+  const room = bulkhead(limits.inFlight, limits.queue);
+  const breaker = circuitBreaker(handleType(TransportFailure).orType(DeadlinePassed), {
+    // Never by time, which goes by the wall clock there: `watchReturn` closes it.
+    halfOpenAfter: Number.MAX_SAFE_INTEGER,
+    breaker: new ConsecutiveBreaker(limits.failures),
+  });
+  let isDown = false;
+  let closed = false;
+
+  breaker.onBreak((reason) => {
+    if (!isDown && !('isolated' in reason)) void watchReturn();
+  });
+
+  /** Keeps requests away from a module that is down, and asks its processes until one lives. No request has to try. */
+  async function watchReturn(): Promise<void> {
+    isDown = true;
+    const held = breaker.isolate();
+    log.warn({ peer: module }, 'a module in another process is down');
+    events.state('down');
+    while (!closed) {
+      await sleep(limits.probeEveryMs);
+      if (!closed && (await links.anyLives())) break;
+    }
+    isDown = false;
+    held.dispose();
+    if (closed) return;
+    log.info({ peer: module }, 'a module in another process is back');
+    events.state('up');
+  }
+
+  async function attempt<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T> {
+    const link = await links.choose();
+    try {
+      return await link.send(request, async (answer) => {
+        if (answer.headers[PEER_HEADER] !== NOT_HOSTED) return await read(answer);
+        await drop(answer.body);
+        throw new TransportFailure('the module does not run there', { sent: false });
+      });
+    } catch (error) {
+      if (error instanceof TransportFailure) noteFailure(link, error);
+      throw error;
+    }
+  }
+
+  function noteFailure(link: Link, error: TransportFailure): void {
+    log.debug({ peer: module, origin: link.origin, err: error }, 'a peer gave no answer');
+    links.failed(link);
+  }
+
+  async function tries<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T> {
+    for (let number = 1; ; number += 1) {
+      try {
+        return await breaker.execute(() => attempt(request, read));
+      } catch (error) {
+        const mayRepeat =
+          error instanceof TransportFailure && isUnread(request) && (!error.sent || request.repeatable);
+        const waitMs = backoffMs(number - 1, limits.retryMs, limits.retryMaxMs);
+        const inTime = performance.now() + waitMs < request.deadlineAt;
+        if (!mayRepeat || !inTime || number >= limits.tries || request.signal?.aborted) throw error;
+        events.retried();
+        await sleep(waitMs, request.signal);
+      }
+    }
+  }
+
+  return {
+    module,
+    get state() {
+      return isDown ? 'down' : 'up';
+    },
+    async send(request, read) {
+      events.inFlight(1);
+      try {
+        return await room.execute(() => tries(request, read));
+      } catch (error) {
+        throw explain(error);
+      } finally {
+        events.inFlight(-1);
+      }
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/** A stream that was begun to be read is gone for a second try. */
+function isUnread({ body }: PeerRequest): boolean {
+  return !(body instanceof ReadableStream) || !body.locked;
+}
+
+async function drop(body: Readable): Promise<void> {
+  for await (const _ of body);
+}
+
+/** The failure as callers and clients see it: no address, no words of the network. */
+function explain(error: unknown): unknown {
+  const unavailable = (code: string, message: string, retryAfterSeconds?: number) =>
+    new AppError('unavailable', code, message, { retryAfterSeconds, cause: error });
+  if (error instanceof DeadlinePassed)
+    return unavailable('timeout', 'a part of the shop did not answer in time');
+  if (error instanceof BulkheadRejectedError) {
+    return unavailable('overloaded', 'too many requests wait for a part of the shop', 1);
+  }
+  const isTransport = error instanceof TransportFailure || isBroken(error);
+  return isTransport
+    ? unavailable('peer_unavailable', 'a part of the shop can not be reached at the moment', 1)
+    : error;
+}
+
+function isBroken(error: unknown): boolean {
+  return error instanceof IsolatedCircuitError || error instanceof BrokenCircuitError;
+}
