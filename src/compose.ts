@@ -6,9 +6,11 @@ import { paymentModule } from '../modules/payment/module.ts';
 import { productModule } from '../modules/product/module.ts';
 import { userContract } from '../modules/user/contract.ts';
 import { userModule } from '../modules/user/module.ts';
+import type { Config } from './config.ts';
 import type { AnyModule } from './module.ts';
 import { type Api, uses } from './rpc/contract.ts';
 import { openShop, type Shop, type ShopOptions } from './shop.ts';
+import { missingPeers as findMissingPeers } from './topology.ts';
 
 /** Every module of Banyan; the only place that knows them all. */
 export const allModules: readonly AnyModule[] = [
@@ -26,17 +28,27 @@ export const shopNeeds = {
 };
 
 export type CreateShopOptions = Omit<ShopOptions, 'modules' | 'fetchKeys'> & {
-  /** Default: all. */
+  /** Default: those that the configuration names, of all. */
   readonly modules?: readonly AnyModule[];
 };
 
-/** Opens a shop of these modules; see `openShop`. Access tokens are verified with the user module's keys. */
+/** Opens this process's part of the shop; see `openShop`. Access tokens are verified with the user module's keys. */
 export async function createShop(options: CreateShopOptions): Promise<Shop> {
+  const { modules: named } = options.config;
   return await openShop({
     ...options,
-    modules: options.modules ?? allModules,
+    modules: options.modules ?? allModules.filter(({ contract }) => named?.includes(contract.module) ?? true),
+    known: options.known ?? options.modules ?? allModules,
     fetchKeys: async (apiOf) => await (apiOf('user') as Api<typeof shopNeeds.user>).jwks({}),
   });
+}
+
+/** What PEERS lacks for the modules of a process; see `topology.ts`. */
+export function missingPeers(placement: Pick<Config, 'modules' | 'peers' | 'roles'>): string[] {
+  return findMissingPeers(
+    allModules.map(({ contract }) => contract),
+    placement,
+  );
 }
 
 /**

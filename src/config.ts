@@ -79,8 +79,15 @@ export interface ConfigSources {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Values given on the command line, by setting. */
   readonly flags?: Readonly<Partial<Record<SettingName, string>>>;
+  /** What the modules, which this file does not know, find wrong with a placement; listed with all other faults. */
+  readonly inspect?: (placement: Pick<Config, 'modules' | 'peers' | 'roles'>) => readonly string[];
   /** A YAML file that must be there; without one `deploy/config/banyan.yaml` is read if it is there. */
   readonly file?: string;
+}
+
+/** The environment of this process, for those that it starts; what settings it holds is for `loadConfig` to say. */
+export function inheritedEnvironment(): Record<string, string | undefined> {
+  return { ...process.env };
 }
 
 /**
@@ -110,9 +117,16 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   }
   const known = values as Partial<SettingValues>;
   problems.push(...databaseProblems(known), ...splitProblems(known));
+  problems.push(
+    ...(sources.inspect?.({
+      modules: known.MODULES,
+      peers: arrangePeers(known.PEERS ?? []),
+      roles: known.ROLES ?? [],
+    }) ?? []),
+  );
   if (problems.length > 0) throw new ConfigError(problems);
   const config = arrange(values as SettingValues);
-  if (config.workers > 1 && config.database === undefined) {
+  if (config.workers > 1 && config.database === undefined && config.modules?.length !== 0) {
     throw new ConfigError(['WORKERS: the embedded database serves one process; set DATABASE_URL for more']);
   }
   return deepFreeze(config);

@@ -29,6 +29,7 @@ import type { Limiters } from './redis/limiters.ts';
 import type { QueueHandlers, Queues } from './redis/queues.ts';
 import type { Contract } from './rpc/contract.ts';
 import { createLocalApi } from './rpc/local.ts';
+import type { Shadow } from './rpc/shadow.ts';
 import { createSagaEngine } from './saga/engine.ts';
 import type { Logger } from './telemetry/log.ts';
 
@@ -60,8 +61,10 @@ export interface HostOptions {
   readonly queues: Queues | undefined;
   /** Another module of this process. */
   readonly find: (module: string) => HostedModule | undefined;
-  /** The API of a module, hosted here or not. */
-  readonly apiOf: (module: string) => unknown;
+  /** The API of a module, hosted here or not, as `caller` uses it. */
+  readonly apiOf: (module: string, caller: string) => unknown;
+  /** Passes a share of local calls through the wire's form as well. */
+  readonly shadow: Shadow | undefined;
   readonly broadcast: Broadcast;
   readonly limiters: Limiters;
   readonly callPublicApi: ModuleContext['callPublicApi'];
@@ -95,7 +98,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   if (isWorker) hearHints(broadcast, name, relay.wake);
   const outbox = createOutbox({ schema: definition.schema, subscribers: options.subscribers, wake });
   const needs: Record<string, unknown> = {};
-  for (const need of Object.keys(definition.needs)) needs[need] = options.apiOf(need);
+  for (const need of Object.keys(definition.needs)) needs[need] = options.apiOf(need, name);
 
   const parts: ModuleParts = definition.create({
     config: options.config,

@@ -1,15 +1,17 @@
 import type { Hono } from 'hono';
 import type { Finding } from './audit.ts';
+import { createCalls } from './calls.ts';
 import type { Config } from './config.ts';
 import type { Engine } from './database/engine.ts';
 import { type Engines, openEngines } from './database/engines.ts';
 import { migrate, migrationSets, pendingMigrations } from './database/migrate.ts';
 import { sleep } from './deadline.ts';
-import { AppError, invariant } from './errors.ts';
+import { AppError } from './errors.ts';
 import { listDeliveries, type OpenDelivery, retryDeliveries, skipDelivery } from './events/admin.ts';
 import type { DeliveryState } from './events/delivery-state.ts';
 import { type HostedModule, hostModule } from './host.ts';
-import { createPublicApp } from './http/app.ts';
+import { createApps } from './http/app.ts';
+import { createForwardServer } from './http/forward-server.ts';
 import type { Health } from './http/health.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createOpsApp } from './http/ops.ts';
@@ -25,6 +27,7 @@ import { createQueues } from './redis/queues.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { shopIdOf } from './redis/shop-id.ts';
 import type { Api, Contract } from './rpc/contract.ts';
+import { createCallServer, type ServedModule } from './rpc/server.ts';
 import type { Logger } from './telemetry/log.ts';
 import { sortByNeeds, subscribersOf } from './topology.ts';
 import { version } from './version.ts';
@@ -32,8 +35,11 @@ import { version } from './version.ts';
 export interface ShopOptions {
   readonly config: Config;
   readonly log: Logger;
+  /** The modules that this process hosts. */
   readonly modules: readonly AnyModule[];
-  /** APIs of modules that run elsewhere, by name. */
+  /** All modules of the shop, wherever they run; default: those hosted here are all. */
+  readonly known?: readonly AnyModule[];
+  /** Stand-ins for modules that run nowhere, by name. */
   readonly elsewhere?: Readonly<Record<string, unknown>>;
   /** Fetches the public keys that verify access tokens, from whichever module issues them. */
   readonly fetchKeys: (apiOf: (module: string) => unknown) => Promise<{ keys: Record<string, unknown>[] }>;
@@ -101,7 +107,8 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
 
 async function assemble(engines: Engines, redis: Redis | undefined, options: ShopOptions): Promise<Shop> {
   const { config, log } = options;
-  const elsewhere = options.elsewhere ?? {};
+  const metrics = options.metrics ?? createMetrics();
+  const known = options.known ?? options.modules;
   const migrated: string[] = [...engines.made];
   for (const { contract, schema } of options.modules) {
     const engine = engines.of(contract.module);
@@ -115,21 +122,18 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
   const limiters = createLimiters(redis, shopId);
   const queues = redis && createQueues(redis, shopId, log);
   const hosted = new Map<string, HostedModule>();
-  const apiOf = (module: string): unknown => {
-    const api = hosted.get(module)?.api ?? elsewhere[module];
-    invariant(api, `module ${module} is hosted or known elsewhere`);
-    return api;
-  };
-  for (const definition of sortByNeeds(options.modules, new Set(Object.keys(elsewhere)))) {
+  const calls = createCalls({ config, log, metrics, known, hosted, standIns: options.elsewhere ?? {} });
+  for (const definition of sortByNeeds(options.modules, calls.elsewhere)) {
     const engine = engines.of(definition.contract.module);
     const module = await hostModule(definition, {
       engine,
       config,
       log,
-      subscribers: subscribersOf(options.modules.map((known) => known.contract)),
+      subscribers: subscribersOf(known.map(({ contract }) => contract)),
       queues,
       find: (module) => hosted.get(module),
-      apiOf,
+      apiOf: calls.api,
+      shadow: calls.shadow,
       broadcast,
       limiters,
       callPublicApi: async (path, init) => await publicApp.request(path, init),
@@ -142,7 +146,15 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
 
   const health: Health = {
     version,
-    modules: Object.fromEntries(modules.map((module) => [module.name, 'local' as const])),
+    modules: Object.fromEntries(
+      known.map(({ contract: { module } }) => [module, hosted.has(module) ? 'local' : 'remote'] as const),
+    ),
+    get peers() {
+      return Object.fromEntries(calls.peers.states);
+    },
+    get differingCalls() {
+      return calls.skew.calls;
+    },
     database: engines.kind,
     get redis() {
       if (redis === undefined) return 'not used';
@@ -159,8 +171,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       return failing.map(({ module }) => `database of ${module}`);
     },
   };
-  const metrics = options.metrics ?? createMetrics();
-  const publicApp = createPublicApp({
+  const { publicApp, ownerApp } = createApps({
     config,
     log,
     modules: modules.map(({ name, definition, parts, idempotency }) => ({
@@ -169,12 +180,23 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       handlers: parts.handlers,
       idempotency,
     })),
-    fetchKeys: () => options.fetchKeys(apiOf),
+    elsewhere: calls.forwards(),
+    order: known.map(({ contract }) => contract.module),
+    fetchKeys: () => options.fetchKeys((module) => calls.api(module, 'edge')),
     limiters,
     health,
     metrics,
   });
-  const opsApp = createOpsApp({ health, metrics });
+  const callServer = createCallServer({
+    modules: modules.map(({ definition, api }) => ({
+      contract: definition.contract,
+      api: api as ServedModule['api'],
+    })),
+    tokens: calls.tokens,
+    log,
+  });
+  const forwardServer = createForwardServer({ ownerApp, modules: known, hosted, tokens: calls.tokens, log });
+  const opsApp = createOpsApp({ health, metrics, servers: [callServer, forwardServer] });
   // Modules of a worker still call the public API from inside.
   const listened = config.roles.includes('http') ? publicApp : createWorkerApp(health);
 
@@ -198,6 +220,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       { name: 'database', stop: () => engines.close() },
       { name: 'redis', stop: () => redis?.close() },
       { name: 'queues', stop: () => queues?.close() },
+      { name: 'peers', stop: () => calls.peers.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
       port('opsUrl', opsApp, config.opsHost, config.opsPort),
@@ -228,10 +251,11 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     },
     async stop() {
       if (started) return await lifecycle.stop();
+      await calls.peers.close();
       redis?.close();
       await engines.close();
     },
-    api: <C extends Contract>(contract: C) => apiOf(contract.module) as Api<C>,
+    api: <C extends Contract>(contract: C) => calls.api(contract.module, 'operator') as Api<C>,
     async *audit() {
       const endsAt = performance.now() + SAGA_FORWARD_MS + AUDIT_LOOKS_MS;
       // Postgres may be shared with processes that trade; a folder is ours alone.

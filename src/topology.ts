@@ -1,3 +1,4 @@
+import type { Config } from './config.ts';
 import { invariant } from './errors.ts';
 import type { Subscribers } from './events/outbox.ts';
 import type { AnyModule } from './module.ts';
@@ -23,6 +24,30 @@ export function sortByNeeds(modules: readonly AnyModule[], elsewhere: ReadonlySe
   };
   for (const module of modules) visit(module, []);
   return sorted;
+}
+
+/**
+ * What a process cannot reach, one sentence for each module without an address in PEERS: with the http role every
+ * module that it does not host, since it serves the whole API, and with any role what its modules call.
+ */
+export function missingPeers(
+  contracts: readonly Contract[],
+  placement: Pick<Config, 'modules' | 'peers' | 'roles'>,
+): string[] {
+  const isHosted = (module: string) => placement.modules?.includes(module) ?? true;
+  const hosted = contracts.filter(({ module }) => isHosted(module));
+  const called = new Map<string, string[]>();
+  for (const { module, needs } of hosted) {
+    for (const need of needs) called.set(need, [...(called.get(need) ?? []), module]);
+  }
+  return contracts.flatMap(({ module }) => {
+    if (isHosted(module) || placement.peers[module] !== undefined) return [];
+    const callers = called.get(module);
+    const reason =
+      callers === undefined ? 'its part of the API is served here' : `${callers.join(', ')} calls it`;
+    if (callers === undefined && !placement.roles.includes('http')) return [];
+    return [`PEERS: no address of module ${module}, which does not run here: ${reason}`];
+  });
 }
 
 /** Who handles which event type, from the contracts of all modules, hosted here or not. */

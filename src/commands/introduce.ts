@@ -6,12 +6,14 @@ import { print, terminal } from './terminal.ts';
 /** Tells whoever started the shop what runs, and where it answers. */
 export function introduce({ config, modules }: Shop, { url, opsUrl, notices }: Address): void {
   const strong = terminal.out.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m` : (text: string) => text;
+  const elsewhere = Object.keys(config.peers).filter((peer) => !modules.some(({ name }) => name === peer));
   const hasHttp = config.roles.includes('http');
   const lines: readonly (readonly [string, string] | undefined)[] = [
-    ['modules', modules.map((module) => module.name).join(', ')],
+    ['modules', modules.map((module) => module.name).join(', ') || 'none: a gateway'],
+    elsewhere.length === 0 ? undefined : ['elsewhere', elsewhere.join(', ')],
     config.roles.length === 2 ? undefined : ['role', config.roles.join(', ')],
     config.workers === 1 ? undefined : ['processes', `${config.workers}, sharing the ports`],
-    ['database', databaseOf(config)],
+    modules.length === 0 ? undefined : ['database', databaseOf(config)],
     hasHttp ? ['shop', strong(url)] : ['health', `${url}/health`],
     hasHttp ? ['docs', `${url}/docs`] : undefined,
     ['operations', `${opsUrl}/health, ${opsUrl}/metrics`],

@@ -10,7 +10,8 @@ import { introduce } from './introduce.ts';
 import { loadShop } from './load-shop.ts';
 import { operationsOf } from './operate.ts';
 import { addSettings, configOf } from './setting-options.ts';
-import { terminal } from './terminal.ts';
+import { endWithSupervisor, isSupervised } from './supervised.ts';
+import { print, terminal } from './terminal.ts';
 import { isFirst, isWorker, leavePrimary, tellPrimary } from './worker-process.ts';
 import { runWorkers } from './workers.ts';
 
@@ -31,9 +32,11 @@ Examples:
   ADMIN_EMAIL=me@example.com ADMIN_PASSWORD='a long one' banyan serve`,
     );
   addSettings(command).action(async () => {
-    const config = configOf(command);
+    const { missingPeers } = await loadShop();
+    const config = configOf(command, missingPeers);
     const log = createLogger({ level: config.logLevel, pretty: Boolean(terminal.out.isTTY) });
     dieOfBugs(log);
+    endWithSupervisor();
     if (config.workers > 1 && !isWorker) process.exitCode = await runWorkers({ count: config.workers, log });
     else await serve(config, isWorker ? log.child({ pid: process.pid }) : log);
   });
@@ -45,13 +48,14 @@ async function serve(config: Config, log: Logger): Promise<void> {
   const shop = await createShop({ config, log, metrics: isWorker ? await sharedMetrics() : undefined });
   const token = randomBytes(32).toString('base64url');
   // On Postgres operators' commands open the database themselves; only a locked folder needs a door.
-  const hasDoor = config.database === undefined;
+  const hasDoor = config.database === undefined && shop.modules.length > 0;
   if (hasDoor) shop.opsApp.route('/', createControlApp(operationsOf(shop), token));
   const address = await shop.start();
   const { url, opsUrl } = address;
   if (hasDoor) writeControlFile(config.dataDir, { pid: process.pid, url, opsUrl, token });
   tellPrimary({ type: 'ready' });
-  if (isFirst) introduce(shop, address);
+  if (isSupervised) for (const notice of address.notices) print(notice);
+  else if (isFirst) introduce(shop, address);
   await stopAsked;
   // Removed first: from here on commands find the folder locked for a moment, and then theirs to open.
   if (hasDoor) removeControlFile(config.dataDir);
@@ -70,19 +74,21 @@ async function sharedMetrics(): Promise<Metrics> {
 /**
  * Resolves at the first signal. At the second, the process ends with the code that shells give a killed one; but
  * not a worker, since terminals and systemd signal every process, and the primary does so too: it kills workers.
+ * The same goes for a process of `banyan up`.
  */
 async function listenForStop(log: Logger): Promise<void> {
   const asked = Promise.withResolvers<void>();
+  const hasParent = isWorker || isSupervised;
   let isStopping = false;
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const) {
     process.on(signal, () => {
-      if (isStopping && isWorker) return;
+      if (isStopping && hasParent) return;
       if (isStopping) process.exit(code);
       isStopping = true;
-      log.info({ signal }, isWorker ? 'stopping' : 'stopping; once more to stop at once');
+      log.info({ signal }, hasParent ? 'stopping' : 'stopping; once more to stop at once');
       asked.resolve();
     });
   }

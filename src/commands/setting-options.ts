@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, type ConfigSources, loadConfig } from '../config.ts';
 import { flagOf, type SettingName, settingNames, settingTable } from '../settings.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
 
@@ -15,8 +15,11 @@ export function addSettings(command: Command, names: readonly SettingName[] = se
   return command;
 }
 
-/** The configuration that the command line, the environment and the files make together. */
-export function configOf(command: Command): Config {
+/**
+ * The configuration that the command line, the environment and the files make together. `inspect` tells what the
+ * modules find wrong with it; see `ConfigSources`.
+ */
+export function configOf(command: Command, inspect?: ConfigSources['inspect']): Config {
   const options = command.opts<Record<string, string | undefined>>();
   const flags: Partial<Record<SettingName, string>> = {};
   for (const option of command.options) {
@@ -24,7 +27,7 @@ export function configOf(command: Command): Config {
     const value = options[option.attributeName()];
     if (name !== undefined && value !== undefined) flags[name] = value;
   }
-  return loadConfig({ flags, file: options.config });
+  return loadConfig({ flags, file: options.config, inspect });
 }
 
 /**

@@ -9,7 +9,7 @@ import { loginOf, makeRoles, requireRoles, type SchemaOwner } from './roles.ts';
 
 /** The databases of the modules that this process hosts: one that all share, or a login for each. */
 export interface Engines {
-  readonly kind: Engine['kind'];
+  readonly kind: Engine['kind'] | 'not used';
   /** What was made before the modules could log in, for people. */
   readonly made: readonly string[];
   of(module: string): Engine;
@@ -28,9 +28,22 @@ export async function openEngines(
   config: Pick<Config, 'dataDir' | 'database' | 'migrate'>,
   owners: readonly SchemaOwner[],
 ): Promise<Engines> {
+  if (owners.length === 0) return noEngines;
   if (config.database !== undefined) return await openOnPostgres(config.database, config.migrate, owners);
   return shareEngine(await openEmbedded({ folder: config.dataDir }), owners);
 }
+
+/** Of a process without modules, as a gateway is. */
+const noEngines: Engines = {
+  kind: 'not used',
+  made: [],
+  of(module) {
+    throw new Error(`module ${module} has no engine`);
+  },
+  failing: async () => [],
+  pools: () => new Map(),
+  close: async () => undefined,
+};
 
 /** One engine for all modules, as the embedded database is. */
 export function shareEngine(engine: Engine, owners: readonly SchemaOwner[]): Engines {

@@ -6,13 +6,15 @@ import { createOpsApp } from './ops.ts';
 function ops(problems: Health['problems']) {
   const health: Health = {
     version: '1.2.3',
-    modules: { order: 'local' },
+    modules: { order: 'local', payment: 'remote' },
+    peers: { payment: 'up' },
+    differingCalls: ['payment.charge'],
     database: 'embedded',
     redis: 'down',
     problems,
   };
   const metrics = createMetrics();
-  return { app: createOpsApp({ health, metrics }), metrics };
+  return { app: createOpsApp({ health, metrics, servers: [] }), metrics };
 }
 
 async function ask(problems: Health['problems'], path: string) {
@@ -31,7 +33,9 @@ describe('health', () => {
       body: {
         status: 'ok',
         version: '1.2.3',
-        modules: { order: 'local' },
+        modules: { order: 'local', payment: 'remote' },
+        peers: { payment: 'up' },
+        differingCalls: ['payment.charge'],
         database: 'embedded',
         redis: 'down',
         problems: [],

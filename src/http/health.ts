@@ -7,7 +7,11 @@ export interface Health {
   readonly version: string;
   /** By module: where it runs. */
   readonly modules: Readonly<Record<string, 'local' | 'remote'>>;
-  readonly database: 'embedded' | 'postgres';
+  /** By module that runs elsewhere: whether its processes are reached. Down is no problem of this process. */
+  readonly peers: Readonly<Record<string, string>>;
+  /** Calls that processes of another version know differently, as `payment.charge`. */
+  readonly differingCalls: readonly string[];
+  readonly database: 'embedded' | 'postgres' | 'not used';
   /** Down is no problem: the shop goes on without it. */
   readonly redis: 'not used' | 'up' | 'down';
   /**
@@ -29,8 +33,8 @@ export function createHealthRoutes(health: Health): Hono {
   });
   app.get('/health', async (c) => {
     const problems = await problemsOf(health);
-    const { version, modules, database, redis } = health;
-    const report = { version, modules, database, redis, problems };
+    const { version, modules, peers, differingCalls, database, redis } = health;
+    const report = { version, modules, peers, differingCalls, database, redis, problems };
     if (problems.length > 0) return c.json({ status: 'down', ...report }, 503, fresh);
     return c.json({ status: 'ok', ...report }, 200, fresh);
   });

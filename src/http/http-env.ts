@@ -3,12 +3,24 @@ import type { Context } from 'hono';
 
 /** What Hono carries along a request. In-process requests (`app.request`) have no bindings. */
 export interface HttpEnv {
-  Bindings: Partial<HttpBindings>;
+  Bindings: Partial<HttpBindings> & {
+    /** Set on a request that another process of the shop forwards: its edge has counted it and knows the client. */
+    readonly forwarded?: Forwarded;
+  };
   Variables: {
     /** The path pattern of the route that answers, for logs and metrics; unset when none matched. */
     route?: string;
     userId?: string;
   };
+}
+
+/** What the edge that forwards a request says of it; believed, since its service token was checked. */
+export interface Forwarded {
+  readonly clientAddress: string | undefined;
+  /** Whom the edge took the sender for; the route checks the user's token again, and must find the same. */
+  readonly userId: string | undefined;
+  /** By `performance.now()`. */
+  readonly deadlineAt: number;
 }
 
 export type HttpContext = Context<HttpEnv>;

@@ -2,7 +2,16 @@ import { AggregatorRegistry, collectDefaultMetrics, Histogram, Registry } from '
 
 export interface HttpMetrics {
   /** `method` and `route` must come from closed sets: each combination is a time series of its own. */
-  observe(request: { method: string; route: string; status: number; seconds: number }): void;
+  observe(request: ObservedRequest): void;
+  /** A request of another process's client, measured where it is answered. */
+  observeForwarded(request: ObservedRequest): void;
+}
+
+export interface ObservedRequest {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly seconds: number;
 }
 
 export interface Metrics {
@@ -19,21 +28,31 @@ export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const duration = new Histogram({
-    name: 'http_request_duration_seconds',
-    help: 'Time from a request to its answer, by method, path pattern and status.',
-    labelNames: ['method', 'route', 'status'] as const,
-    // From a cached read to the longest wait that docs/api.md allows.
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers: [registry],
-  });
+  const histogram = (name: string, help: string) =>
+    new Histogram({
+      name,
+      help,
+      labelNames: ['method', 'route', 'status'] as const,
+      // From a cached read to the longest wait that docs/api.md allows.
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers: [registry],
+    });
+  const duration = histogram(
+    'http_request_duration_seconds',
+    'Time from a request to its answer, by method, path pattern and status.',
+  );
+  const forwarded = histogram(
+    'banyan_forwarded_request_duration_seconds',
+    'The same for requests that came in at another process and are answered here.',
+  );
+  const observeIn = (target: typeof duration) => (request: ObservedRequest) =>
+    target.observe(
+      { method: request.method, route: request.route, status: String(request.status) },
+      request.seconds,
+    );
   return {
     registry,
-    http: {
-      observe({ method, route, status, seconds }) {
-        duration.observe({ method, route, status: String(status) }, seconds);
-      },
-    },
+    http: { observe: observeIn(duration), observeForwarded: observeIn(forwarded) },
     render: () => registry.metrics(),
   };
 }

@@ -1,11 +1,16 @@
 import { Hono } from 'hono';
 import { isAppError } from '../errors.ts';
 import { createHealthRoutes, type Health } from './health.ts';
+import type { HttpEnv } from './http-env.ts';
 import type { Metrics } from './metrics.ts';
 
-/** The operations port: health, and metrics for Prometheus. */
-export function createOpsApp(options: { health: Health; metrics: Metrics }): Hono {
-  const app = new Hono();
+/** The operations port: health, metrics for Prometheus, and what other processes of the shop ask (`servers`). */
+export function createOpsApp(options: {
+  health: Health;
+  metrics: Metrics;
+  servers: readonly Hono<HttpEnv>[];
+}): Hono {
+  const app = new Hono<HttpEnv>();
   const { metrics } = options;
   app.route('/', createHealthRoutes(options.health));
   app.get('/metrics', async (c) => {
@@ -16,5 +21,7 @@ export function createOpsApp(options: { health: Health; metrics: Metrics }): Hon
       return c.text(error.message, 503);
     }
   });
-  return app;
+  for (const server of options.servers) app.route('/', server);
+  // What the app keeps along a request is its own business.
+  return app as unknown as Hono;
 }

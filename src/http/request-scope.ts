@@ -2,6 +2,7 @@ import type { MiddlewareHandler } from 'hono';
 import { uuidv7 } from 'uuidv7';
 import { runInContext } from '../context.ts';
 import { CALL_TIMEOUT_MS } from '../limits.ts';
+import { readHops } from '../rpc/hops.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
 import type { HttpEnv } from './http-env.ts';
@@ -30,6 +31,27 @@ export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandl
       const status = c.res.status;
       metrics.observe({ method, route, status, seconds: ms / 1000 });
       log.info({ method, route, status, ms: Math.round(ms * 10) / 10, userId: c.get('userId') }, 'request');
+    });
+  };
+}
+
+/**
+ * The same for a request that another process forwards: it goes on under the ids and the deadline that it has there.
+ * The process where it came in has logged and measured it as the client saw it.
+ */
+export function forwardedScope(log: Logger, metrics: HttpMetrics): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const startedAt = performance.now();
+    const { context } = readHops((name) => c.req.header(name));
+    const deadlineAt = c.env.forwarded?.deadlineAt ?? startedAt + CALL_TIMEOUT_MS;
+    await runInContext({ ...context, deadlineAt }, async () => {
+      await next();
+      const ms = performance.now() - startedAt;
+      const { method } = c.req;
+      const route = c.get('route') ?? 'unmatched';
+      const status = c.res.status;
+      metrics.observeForwarded({ method, route, status, seconds: ms / 1000 });
+      log.debug({ method, route, status, ms: Math.round(ms * 10) / 10 }, 'forwarded request');
     });
   };
 }

@@ -107,7 +107,7 @@ export function createRouteHandler(
 }
 
 /** Counts the request and checks its sender. The principal is there unless the route is for anyone. */
-async function admit(edge: Edge, spec: RouteSpec, c: HttpContext): Promise<Principal | undefined> {
+export async function admit(edge: Edge, spec: RouteSpec, c: HttpContext): Promise<Principal | undefined> {
   if (spec.access === 'anyone') {
     await countRequest(edge, c, undefined);
     return undefined;
@@ -118,6 +118,10 @@ async function admit(edge: Edge, spec: RouteSpec, c: HttpContext): Promise<Princ
   } catch (error) {
     await countRequest(edge, c, undefined);
     throw error;
+  }
+  const { forwarded } = c.env ?? {};
+  if (forwarded && forwarded.userId !== principal.userId) {
+    throw new AppError('unauthenticated', 'invalid_token', 'the edge took the sender for somebody else');
   }
   c.set('userId', principal.userId);
   await countRequest(edge, c, principal.userId);
@@ -132,6 +136,8 @@ async function admit(edge: Edge, spec: RouteSpec, c: HttpContext): Promise<Princ
  * not counted: it is our own.
  */
 export async function countRequest(edge: Edge, c: HttpContext, userId: string | undefined): Promise<void> {
+  // Once, where it came in.
+  if (c.env?.forwarded) return;
   const address = edge.clientAddress(c);
   const client = userId ?? (address && clientPrefix(address));
   if (edge.rateLimit === undefined || client === undefined) return;

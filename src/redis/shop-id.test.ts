@@ -3,7 +3,11 @@ import type { DatabaseConfig } from '../config.ts';
 import { shopIdOf } from './shop-id.ts';
 
 function onPostgres(url: string | undefined, moduleUrls: DatabaseConfig['moduleUrls'] = {}): string {
-  return shopIdOf({ dataDir: '/data', database: { url, moduleUrls, poolMax: 20, pooler: 'none' } });
+  return shopIdOf({
+    serviceSecret: undefined,
+    dataDir: '/data',
+    database: { url, moduleUrls, poolMax: 20, pooler: 'none' },
+  });
 }
 
 const URL_A = 'postgres://db.internal:5432/shop';
@@ -28,9 +32,18 @@ describe('the id of a shop', () => {
   });
 
   it('goes by the folder of an embedded database', () => {
-    const inFolder = (dataDir: string) => shopIdOf({ database: undefined, dataDir });
+    const inFolder = (dataDir: string) =>
+      shopIdOf({ serviceSecret: undefined, database: undefined, dataDir });
     expect(inFolder('/data/a')).toBe(inFolder('/data/a'));
     expect(inFolder('/data/a')).not.toBe(inFolder('/data/b'));
+  });
+
+  it('goes by the secret that the processes of a split shop share, wherever each has its data', () => {
+    const known = (serviceSecret: string, dataDir: string) =>
+      shopIdOf({ serviceSecret, database: undefined, dataDir });
+    expect(known('one secret', '/data/a')).toBe(known('one secret', '/data/b'));
+    expect(known('one secret', '/data/a')).not.toBe(known('another', '/data/a'));
+    expect(known('one secret', '/data/a')).not.toContain('secret');
   });
 
   it('goes by the databases of all modules when there is none in common, in whatever order they are named', () => {

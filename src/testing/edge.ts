@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import { exportJWK, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import type { Config } from '../config.ts';
-import { createPublicApp, type PublicAppOptions } from '../http/app.ts';
+import { createApps, type PublicAppOptions } from '../http/app.ts';
 import type { IdempotencyStore } from '../http/idempotency-store.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import type { Handlers, Role, Routes } from '../http/route.ts';
@@ -73,7 +73,7 @@ export async function startEdge<R extends Routes>(options: {
     token: { issuer: 'banyan', audience: 'banyan' },
     ...options.config,
   };
-  const app = createPublicApp({
+  const { publicApp: app } = createApps({
     config,
     log: createLogger({ level: 'info', pretty: false, destination }),
     modules: [
@@ -89,6 +89,8 @@ export async function startEdge<R extends Routes>(options: {
     health: {
       version: '1.2.3',
       modules: { test: 'local' },
+      peers: {},
+      differingCalls: [],
       database: 'embedded',
       redis: 'not used',
       problems: async () => [],
