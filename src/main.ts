@@ -4,6 +4,7 @@ import { addDemo } from './commands/demo.ts';
 import { addEvents } from './commands/events.ts';
 import { exitCodeHelp } from './commands/exit-codes.ts';
 import { failWith } from './commands/fail.ts';
+import { addGraph } from './commands/graph.ts';
 import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
 import { addMigrate } from './commands/migrate.ts';
@@ -39,6 +40,7 @@ for (const add of [
   addEvents,
   addKeys,
   addOrders,
+  addGraph,
 ]) {
   add(program);
 }

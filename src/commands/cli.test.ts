@@ -25,6 +25,7 @@ test.each([
   [['events']],
   [['keys', 'rotate']],
   [['orders', 'rebuild']],
+  [['graph']],
 ])('%j has help with examples', async (args) => {
   const { code, out } = await runBanyan([...args, '--help']);
   expect(code).toBe(0);
