@@ -11,6 +11,7 @@ import { addMigrate } from './commands/migrate.ts';
 import { addOrders } from './commands/orders.ts';
 import { addReplay } from './commands/replay.ts';
 import { addServe } from './commands/serve.ts';
+import { addUp } from './commands/up.ts';
 import { version } from './version.ts';
 
 const program = new Command('banyan')
@@ -32,6 +33,7 @@ Examples:
 
 for (const add of [
   addServe,
+  addUp,
   addMigrate,
   addImport,
   addReplay,

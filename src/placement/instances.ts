@@ -1,4 +1,5 @@
 import type { SettingName } from '../settings.ts';
+import { MAX_REPLICAS } from './limits.ts';
 import type { PlacedProcess, Placement } from './placement.ts';
 
 /** One process to run: a placement's process, or one of its replicas. */
@@ -33,7 +34,8 @@ export const ownedSettings: readonly SettingName[] = ['MODULES', 'ROLES', 'PEERS
 export function instancesOf({ processes }: Placement): ProcessInstance[] {
   const publicFirst = [...processes].sort((one, other) => Number(other.public) - Number(one.public));
   return publicFirst.flatMap((process) =>
-    Array.from({ length: process.replicas }, (_, index) => ({
+    // A number that `placementProblems` refuses must not fill the memory before it can say so.
+    Array.from({ length: Math.min(process.replicas, MAX_REPLICAS) }, (_, index) => ({
       name: process.replicas === 1 ? process.name : `${process.name}-${index + 1}`,
       process,
       replica: index + 1,

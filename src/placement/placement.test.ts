@@ -85,6 +85,7 @@ test('names, numbers and roles that no process can have are told', () => {
   many: { modules: [user, user], roles: [], replicas: 65 }
   half: { modules: [user], roles: [http, http], replicas: 0.5 }
   idle: { modules: [], roles: [worker] }
+  endless: { modules: [user], roles: [http], replicas: 1000000000 }
   two: { modules: [user], roles: [http], replicas: 2 }
   two-2: { modules: [user], roles: [http] }`);
   expect(found).toEqual([
@@ -95,6 +96,7 @@ test('names, numbers and roles that no process can have are told', () => {
     'half: roles are http, worker or both, each once',
     'half: replicas are a whole number from 1 to 64, got 0.5',
     'idle: a worker without modules has nothing to do',
+    'endless: replicas are a whole number from 1 to 64, got 1000000000',
     'two-2: two processes would have this name',
   ]);
 });
