@@ -4,11 +4,11 @@ import type { RoutesElsewhere } from './http/app.ts';
 import type { Metrics } from './http/metrics.ts';
 import type { AnyModule } from './module.ts';
 import { createPeers, type Peers } from './peers/peers.ts';
-import type { Contract } from './rpc/contract.ts';
+import type { Api, Contract } from './rpc/contract.ts';
 import { createCallMetrics, observed } from './rpc/observe.ts';
 import { createRemoteApi } from './rpc/remote.ts';
 import { createServiceTokens, type ServiceTokens } from './rpc/service-token.ts';
-import { createShadow, type Shadow } from './rpc/shadow.ts';
+import { createShadow } from './rpc/shadow.ts';
 import { createSkew, type Skew } from './rpc/skew.ts';
 import type { Logger } from './telemetry/log.ts';
 
@@ -24,7 +24,6 @@ export interface Calls {
   /** Undefined without SERVICE_SECRET: no other process calls, nor is called. */
   readonly tokens: ServiceTokens | undefined;
   readonly skew: Skew;
-  readonly shadow: Shadow | undefined;
 }
 
 export function createCalls(options: {
@@ -57,9 +56,11 @@ export function createCalls(options: {
       if (module in standIns) return standIns[module];
       const contract = definitions.get(module)?.contract;
       invariant(contract, `module ${module} is known`);
-      const api = hosted.get(module)?.api;
+      const api = hosted.get(module)?.api as Api<Contract> | undefined;
       if (api === undefined) return remote(contract, caller);
-      return observed(api as never, { contract, caller, mode: 'local', metrics });
+      // Measured without the shadow, so that one can be held against calls between processes.
+      const measured = observed(api, { contract, caller, mode: 'local', metrics });
+      return shadow?.over(measured, { contract, caller }) ?? measured;
     },
     elsewhere: new Set([...Object.keys(standIns), ...definitions.keys()]),
     forwards() {
@@ -72,6 +73,5 @@ export function createCalls(options: {
     peers,
     tokens,
     skew,
-    shadow,
   };
 }

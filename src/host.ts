@@ -29,7 +29,6 @@ import type { Limiters } from './redis/limiters.ts';
 import type { QueueHandlers, Queues } from './redis/queues.ts';
 import type { Contract } from './rpc/contract.ts';
 import { createLocalApi } from './rpc/local.ts';
-import type { Shadow } from './rpc/shadow.ts';
 import { createSagaEngine } from './saga/engine.ts';
 import type { Logger } from './telemetry/log.ts';
 
@@ -63,8 +62,6 @@ export interface HostOptions {
   readonly find: (module: string) => HostedModule | undefined;
   /** The API of a module, hosted here or not, as `caller` uses it. */
   readonly apiOf: (module: string, caller: string) => unknown;
-  /** Passes a share of local calls through the wire's form as well. */
-  readonly shadow: Shadow | undefined;
   readonly broadcast: Broadcast;
   readonly limiters: Limiters;
   readonly callPublicApi: ModuleContext['callPublicApi'];

@@ -133,7 +133,6 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       queues,
       find: (module) => hosted.get(module),
       apiOf: calls.api,
-      shadow: calls.shadow,
       broadcast,
       limiters,
       callPublicApi: async (path, init) => await publicApp.request(path, init),

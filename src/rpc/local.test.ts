@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { currentContext, runInContext } from '../context.ts';
 import type { Engine } from '../database/engine.ts';
 import { AppError } from '../errors.ts';
+import { CALL_DEPTH } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { command, defineContract, query } from './contract.ts';
 import { createLocalApi } from './local.ts';
@@ -80,6 +81,55 @@ describe('local call', () => {
       api.echo({ items: [] }),
     );
     expect(seen).toBeLessThanOrEqual(deadlineAt + 1);
+  });
+
+  it('knows no members that are undefined, in either direction, as JSON knows none', async () => {
+    const open = z.object({ a: z.int().optional(), b: z.object({ c: z.int().optional() }) });
+    const loose = defineContract('loose', {
+      calls: { echo: query({ input: open, output: open, errors: [] }) },
+    });
+    const seen: object[] = [];
+    const api = createLocalApi(loose, {
+      echo: async (input) => {
+        seen.push(input);
+        return { a: undefined, b: { c: undefined } };
+      },
+    });
+    const answer = await api.echo({ a: undefined, b: { c: undefined } });
+    for (const value of [...seen, answer]) expect(value).toStrictEqual({ b: {} });
+  });
+
+  it('is not made when no time is left for it', async () => {
+    let made = 0;
+    const api = create(async (input) => {
+      made += 1;
+      return input;
+    });
+    const context = { requestId: 'r', traceId: 't', spanId: 's', deadlineAt: performance.now() - 1 };
+    await expect(runInContext(context, () => api.echo({ items: [] }))).rejects.toMatchObject({
+      code: 'timeout',
+    });
+    expect(made).toBe(0);
+  });
+
+  it('bounds the calls below it also where no request led to it', async () => {
+    let seen: number | undefined;
+    const api = create(async (input) => {
+      seen = currentContext()?.deadlineAt;
+      return input;
+    });
+    await api.echo({ items: [] });
+    expect(seen).toBeGreaterThan(performance.now());
+  });
+
+  it('ends in a bug when calls lead to each other for ever', async () => {
+    let depth = 0;
+    const api = create(async (input) => {
+      depth += 1;
+      return await api.echo(input);
+    });
+    await expect(api.echo({ items: [] })).rejects.toThrow(`calls are at most ${CALL_DEPTH} deep: box.echo`);
+    expect(depth).toBe(CALL_DEPTH);
   });
 
   describe('with a database', () => {

@@ -1,9 +1,12 @@
+import { uuidv7 } from 'uuidv7';
 import { currentContext, runInContext } from '../context.ts';
 import { refuseInsideTransaction } from '../database/scope.ts';
 import { withDeadline } from '../deadline.ts';
 import { AppError, invariant } from '../errors.ts';
-import { CALL_TIMEOUT_MS } from '../limits.ts';
+import { CALL_DEPTH, CALL_TIMEOUT_MS } from '../limits.ts';
+import { newTrace } from '../telemetry/trace-context.ts';
 import type { Api, CallSpec, Contract, Implementation } from './contract.ts';
+import { copyValue } from './copy.ts';
 
 /**
  * The local end of a contract: parses both ways, copies values so that no reference leaks between modules, ends
@@ -25,18 +28,23 @@ async function invoke(
   input: unknown,
 ): Promise<unknown> {
   refuseInsideTransaction(`call of ${name}`);
-  const parsed = spec.input.safeParse(structuredClone(input));
+  const parsed = spec.input.safeParse(copyValue(input));
   invariant(parsed.success, `input of ${name}: ${parsed.error?.message}`);
-  const context = currentContext();
-  const ownTimeoutMs = spec.timeoutMs ?? CALL_TIMEOUT_MS;
-  const leftMs = (context?.deadlineAt ?? Number.POSITIVE_INFINITY) - performance.now();
-  const timeoutMs = Math.max(0, Math.min(ownTimeoutMs, leftMs));
-  const run = () => implement(parsed.data);
-  const deadlineAt = performance.now() + timeoutMs;
-  const work = context ? runInContext({ ...context, deadlineAt }, run) : run();
+  // What nobody's request led to gets an id of its own, so that its deadline and its depth travel as well.
+  const context = currentContext() ?? { requestId: uuidv7(), ...newTrace() };
+  const depth = (context.depth ?? 0) + 1;
+  invariant(depth <= CALL_DEPTH, `calls are at most ${CALL_DEPTH} deep: ${name}`);
+  const startedAt = performance.now();
+  const leftMs = (context.deadlineAt ?? Number.POSITIVE_INFINITY) - startedAt;
+  // Nobody waits for it any more, and between processes it would not be sent either.
+  if (leftMs <= 0) throw new AppError('unavailable', 'timeout', `no time is left to call ${name}`);
+  const timeoutMs = Math.min(spec.timeoutMs ?? CALL_TIMEOUT_MS, leftMs);
+  const work = runInContext({ ...context, deadlineAt: startedAt + timeoutMs, depth }, () =>
+    implement(parsed.data),
+  );
   try {
     const output = await withDeadline(work, timeoutMs, name);
-    return structuredClone(spec.output.parse(output));
+    return copyValue(spec.output.parse(output));
   } catch (error) {
     if (error instanceof AppError) {
       const declared = error.kind === 'unavailable' || spec.errors.includes(error.code);
