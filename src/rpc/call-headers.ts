@@ -4,7 +4,7 @@
 export const CONTRACT_HEADER = 'banyan-contract';
 /** What is left of the caller's deadline, in whole milliseconds. */
 export const TIMEOUT_HEADER = 'banyan-timeout-ms';
-/** How many calls led here. */
+/** How many calls led to this one, which counts itself where it runs. */
 export const DEPTH_HEADER = 'banyan-call-depth';
 /** The service token of a forwarded request, whose `Authorization` is the user's own. */
 export const SERVICE_TOKEN_HEADER = 'banyan-service-token';

@@ -53,14 +53,18 @@ async function invoke(
   const name = `${module}.${call}`;
   refuseInsideTransaction(`call of ${name}`);
   const context = currentContext();
-  const depth = (context?.depth ?? 0) + 1;
-  invariant(depth <= CALL_DEPTH, `calls are at most ${CALL_DEPTH} deep: ${name}`);
+  const depth = context?.depth ?? 0;
+  invariant(depth < CALL_DEPTH, `calls are at most ${CALL_DEPTH} deep: ${name}`);
   const text = encodeInput(input);
   const hash = callHash(spec);
   const deadlineAt = Math.min(
     context?.deadlineAt ?? Number.POSITIVE_INFINITY,
     performance.now() + (spec.timeoutMs ?? CALL_TIMEOUT_MS),
   );
+  // Nobody waits for it any more.
+  if (deadlineAt <= performance.now()) {
+    throw new AppError('unavailable', 'timeout', `no time is left to call ${name}`);
+  }
   const token = await options.tokens.issue(module, { userId: context?.userId });
   const received = await options.peer.send(
     {
