@@ -223,6 +223,8 @@ export const PEER_CONNECTIONS = 128;
 export const PEER_CONNECT_TIMEOUT_MS = 1_000;
 /** Idle connections to peers are closed before the peer closes them (KEEP_ALIVE_MS). */
 export const PEER_KEEP_ALIVE_MS = 30_000;
+/** An answer that was begun and goes on with nothing for this long breaks off: the shop writes its answers in one go. */
+export const PEER_BODY_IDLE_MS = 30_000;
 /** A peer that owes an answer for longer is asked whether it lives; most calls take some milliseconds. */
 export const PEER_STALL_MS = 1_000;
 /** The event loop of a process under full load turns much faster than this. */

@@ -1,4 +1,5 @@
 import {
+  PEER_BODY_IDLE_MS,
   PEER_CLOSE_MS,
   PEER_CONNECT_TIMEOUT_MS,
   PEER_CONNECTIONS,
@@ -22,6 +23,7 @@ export interface PeerLimits {
   readonly connections: number;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
+  readonly bodyIdleMs: number;
   readonly stallMs: number;
   readonly probeTimeoutMs: number;
   readonly probeEveryMs: number;
@@ -41,6 +43,7 @@ export const peerLimits: PeerLimits = {
   connections: PEER_CONNECTIONS,
   connectTimeoutMs: PEER_CONNECT_TIMEOUT_MS,
   keepAliveMs: PEER_KEEP_ALIVE_MS,
+  bodyIdleMs: PEER_BODY_IDLE_MS,
   stallMs: PEER_STALL_MS,
   probeTimeoutMs: PEER_PROBE_TIMEOUT_MS,
   probeEveryMs: PEER_PROBE_EVERY_MS,

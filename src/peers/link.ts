@@ -12,16 +12,20 @@ export interface Link {
   /** When it may be chosen again after failures, by `performance.now()`. */
   readonly ejectedUntil: number;
   /**
-   * Sends the request and reads its answer. Rejects with a `TransportFailure` when there was none, or as `read` does;
-   * at the deadline, and when `request.signal` aborts, with that reason.
+   * Sends the request and reads its answer. Rejects with a `TransportFailure` when there was none, or as `read` does.
+   * When `signal` aborts, the request ends at the peer too, and so does an answer that was handed on unread.
    */
-  send<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T>;
+  send<T>(request: PeerRequest, signal: AbortSignal, read: (answer: PeerAnswer) => Promise<T>): Promise<T>;
   /** Whether its event loop turns. */
   lives(): Promise<boolean>;
-  /** Leaves it out for a while that doubles from failure to failure. */
-  eject(): void;
-  /** Lets requests in flight end, up to a limit. */
+  /** Leaves it out for a while that doubles from failure to failure. False if it is left out already. */
+  eject(): boolean;
+  /** It was seen to live: it may be chosen again. */
+  readmit(): void;
+  /** Takes no more requests, and ends with the last of those in flight. */
   close(): Promise<void>;
+  /** Cuts off the requests in flight. */
+  destroy(): Promise<void>;
 }
 
 /** A request that waits for its answer. */
@@ -29,9 +33,6 @@ interface Waiting {
   readonly since: number;
   readonly controller: AbortController;
 }
-
-/** The deadline of a request has passed. */
-export class DeadlinePassed extends Error {}
 
 export function createLink(origin: string, limits: PeerLimits): Link {
   const pool = new Pool(origin, {
@@ -43,7 +44,7 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     keepAliveMaxTimeout: limits.keepAliveMs,
     // Deadlines are ours, and a stall is found by asking.
     headersTimeout: 0,
-    bodyTimeout: 0,
+    bodyTimeout: limits.bodyIdleMs,
   });
   // Apart from the pool, whose connections may all be waiting.
   const probes = new Client(origin, {
@@ -57,12 +58,17 @@ export function createLink(origin: string, limits: PeerLimits): Link {
   let watch: NodeJS.Timeout | undefined;
   let probing = false;
 
-  function eject(): void {
+  function eject(): boolean {
     // Requests that were lost together are one failure.
-    if (performance.now() < ejectedUntil) return;
+    if (performance.now() < ejectedUntil) return false;
     const ms = Math.min(limits.ejectMs * 2 ** failures, limits.ejectMaxMs);
     failures += 1;
     ejectedUntil = performance.now() + ms;
+    return true;
+  }
+
+  function readmit(): void {
+    ejectedUntil = Number.NEGATIVE_INFINITY;
   }
 
   async function lives(): Promise<boolean> {
@@ -87,7 +93,6 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     const alive = await lives();
     probing = false;
     if (alive) return;
-    eject();
     for (const { controller } of waiting) {
       controller.abort(new TransportFailure('the process does not answer any more', { sent: true }));
     }
@@ -113,17 +118,14 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     get ejectedUntil() {
       return ejectedUntil;
     },
-    async send(request, read) {
+    async send(request, signal, read) {
       const controller = new AbortController();
       const leave = enter(controller);
-      const giveUp = () => controller.abort(request.signal?.reason);
-      request.signal?.addEventListener('abort', giveUp, { once: true });
-      if (request.signal?.aborted) giveUp();
-      const leftMs = Math.max(0, request.deadlineAt - performance.now());
-      const timer = setTimeout(() => controller.abort(new DeadlinePassed()), leftMs);
+      const giveUp = () => controller.abort(signal.reason);
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (signal.aborted) giveUp();
       const end = () => {
-        clearTimeout(timer);
-        request.signal?.removeEventListener('abort', giveUp);
+        signal.removeEventListener('abort', giveUp);
         leave();
       };
       let body: Readable | undefined;
@@ -132,14 +134,15 @@ export function createLink(origin: string, limits: PeerLimits): Link {
           method: request.method as 'GET',
           path: request.path,
           headers: request.headers as Record<string, string | string[]>,
-          body:
-            request.body instanceof ReadableStream ? Readable.fromWeb(request.body as never) : request.body,
+          body: request.body instanceof ReadableStream ? readLater(request.body) : request.body,
           signal: controller.signal,
         });
         body = answer.body;
+        // Whoever reads it hears of its failure; an unread one has nobody to tell.
+        body.on('error', () => undefined);
         const result = await read({ status: answer.statusCode, headers: answer.headers, body });
         failures = 0;
-        ejectedUntil = Number.NEGATIVE_INFINITY;
+        readmit();
         return result;
       } catch (error) {
         // With an answer that did not break off, the fault is the reader's.
@@ -149,20 +152,33 @@ export function createLink(origin: string, limits: PeerLimits): Link {
         if (controller.signal.aborted) throw controller.signal.reason;
         throw isTransport ? failureOfRequest(error) : error;
       } finally {
-        // An answer that is handed on unread is in flight until its end; its length has no deadline.
+        // An answer that is handed on unread is in flight until its end.
         if (body === undefined || body.destroyed || body.readableEnded) end();
-        else {
-          clearTimeout(timer);
-          body.once('close', end);
-        }
+        else body.once('close', end);
       }
     },
     lives,
     eject,
+    readmit,
     async close() {
-      const closing = Promise.all([pool.close(), probes.close()]).then(() => undefined);
-      const cut = setTimeout(() => void Promise.all([pool.destroy(), probes.destroy()]), limits.closeMs);
-      await closing.catch(() => undefined).finally(() => clearTimeout(cut));
+      await Promise.allSettled([pool.close(), probes.close()]);
+    },
+    async destroy() {
+      await Promise.allSettled([pool.destroy(), probes.destroy()]);
     },
   };
+}
+
+/** A stream that is read, and locked, only when there is a connection: until then another address may have it. */
+function readLater(stream: ReadableStream<Uint8Array>): Readable {
+  async function* chunks() {
+    // Never released: by its lock others see that the stream was begun.
+    const reader = stream.getReader();
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+    } finally {
+      await reader.cancel().catch(() => undefined);
+    }
+  }
+  return Readable.from(chunks(), { objectMode: false });
 }

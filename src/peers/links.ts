@@ -8,8 +8,12 @@ export interface Links {
   /** The least loaded of those that are not left out. Fails with a `TransportFailure` when no address is known. */
   choose(): Promise<Link>;
   /** Leaves the link out for a while, and has its name looked up again. */
-  failed(link: Link): void;
+  failed(link: Link, failure: TransportFailure): void;
+  /** Whether there is one that is not left out. */
+  readonly someHealthy: boolean;
+  /** Asks all of them, and takes back those that live. */
   anyLives(): Promise<boolean>;
+  /** Lets requests in flight end, up to a limit. */
   close(): Promise<void>;
 }
 
@@ -17,25 +21,31 @@ export function createLinks(options: {
   addresses: readonly string[];
   resolver: Resolver;
   limits: PeerLimits;
-  /** Called whenever a link is left out. */
-  onEject: () => void;
+  /** Called whenever a link comes to be left out. */
+  onEject: (origin: string, failure: TransportFailure) => void;
 }): Links {
   const { addresses, resolver, limits, onEject } = options;
   const links = new Map<string, Link>();
+  /** Those whose address has gone, with requests in flight. */
+  const leaving = new Set<Link>();
+  const last = new Map<string, readonly string[]>();
+  let closed = false;
   let resolvedAt = Number.NEGATIVE_INFINITY;
   let resolving: Promise<void> | undefined;
   let turn = 0;
 
   async function resolve(): Promise<void> {
-    const origins = new Set(await resolveOrigins(addresses, resolver));
+    const origins = await resolveOrigins(addresses, resolver, last);
     resolvedAt = performance.now();
+    if (closed) return;
     for (const origin of origins) {
       if (!links.has(origin)) links.set(origin, createLink(origin, limits));
     }
     for (const [origin, link] of links) {
       if (origins.has(origin)) continue;
       links.delete(origin);
-      void link.close();
+      leaving.add(link);
+      void link.close().then(() => leaving.delete(link));
     }
   }
 
@@ -54,6 +64,7 @@ export function createLinks(options: {
   }
 
   async function known(): Promise<Link[]> {
+    if (closed) throw new TransportFailure('this process stops', { sent: false });
     if (links.size === 0) await refresh();
     else if (performance.now() - resolvedAt > limits.resolveMs) void refresh().catch(() => undefined);
     return [...links.values()];
@@ -75,20 +86,34 @@ export function createLinks(options: {
           : one.link.ejectedUntil - other.link.ejectedUntil;
       return inTurn.sort(order)[0]!.link;
     },
-    failed(link) {
-      link.eject();
-      onEject();
+    get someHealthy() {
+      const now = performance.now();
+      return [...links.values()].some((link) => link.ejectedUntil <= now);
+    },
+    failed(link, failure) {
+      if (link.eject()) onEject(link.origin, failure);
       // No sooner than another failure could bring anything new.
       if (performance.now() - resolvedAt > limits.probeEveryMs) void refresh().catch(() => undefined);
     },
     async anyLives() {
       const all = await known().catch(() => []);
       void refresh().catch(() => undefined);
-      const answers = await Promise.all(all.map((link) => link.lives()));
-      return answers.some((alive) => alive);
+      const answers = all.map(async (link) => {
+        if (!(await link.lives())) throw new TransportFailure('the process does not answer', { sent: false });
+        link.readmit();
+      });
+      // One is enough: others may be stopped, and take their time to be given up.
+      return await Promise.any(answers).then(
+        () => true,
+        () => false,
+      );
     },
     async close() {
-      await Promise.all([...links.values()].map((link) => link.close()));
+      closed = true;
+      const all = [...links.values(), ...leaving];
+      const cut = setTimeout(() => void Promise.all(all.map((link) => link.destroy())), limits.closeMs);
+      await Promise.all(all.map((link) => link.close()));
+      clearTimeout(cut);
     },
   };
 }

@@ -5,7 +5,7 @@ import {
   bulkhead,
   ConsecutiveBreaker,
   circuitBreaker,
-  handleType,
+  handleWhen,
   IsolatedCircuitError,
 } from 'cockatiel';
 import { backoffMs, sleep } from '../deadline.ts';
@@ -13,7 +13,6 @@ import { AppError } from '../errors.ts';
 import { NOT_HOSTED, PEER_HEADER } from '../rpc/call-headers.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { PeerLimits } from './limits.ts';
-import { DeadlinePassed, type Link } from './link.ts';
 import type { Links } from './links.ts';
 import { TransportFailure } from './transport-failure.ts';
 
@@ -46,10 +45,23 @@ export interface Peer {
    * answer. One that got none is sent again, elsewhere if possible, when nothing was sent or it is `repeatable`.
    *
    * Fails with `peer_unavailable` when no process answered, at once while the module is known to be down; with
-   * `timeout` at the deadline; and with `overloaded` when too many requests wait. All are `unavailable`.
+   * `timeout` at the deadline; and with `overloaded` when too many requests wait. All are `unavailable`. What `read`
+   * throws comes through as it is, and is no reason to ask again.
    */
   send<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T>;
   readonly state: 'up' | 'down';
+}
+
+type Read<T> = (answer: PeerAnswer) => Promise<T>;
+
+/** The deadline of a request has passed, which had so much time when it came here. */
+class DeadlinePassed extends Error {
+  readonly waitedMs: number;
+
+  constructor(waitedMs: number) {
+    super('the deadline has passed');
+    this.waitedMs = waitedMs;
+  }
 }
 
 /** What happens on the way to a peer, for metrics. */
@@ -68,17 +80,24 @@ export function createPeer(options: {
 }): Peer & { close(): void } {
   const { module, links, limits, log, events } = options;
   const room = bulkhead(limits.inFlight, limits.queue);
-  const breaker = circuitBreaker(handleType(TransportFailure).orType(DeadlinePassed), {
+  const breaker = circuitBreaker(handleWhen(isItsFault), {
     // Never by time, which goes by the wall clock there: `watchReturn` closes it.
     halfOpenAfter: Number.MAX_SAFE_INTEGER,
     breaker: new ConsecutiveBreaker(limits.failures),
   });
+  const closing = new AbortController();
   let isDown = false;
-  let closed = false;
 
   breaker.onBreak((reason) => {
     if (!isDown && !('isolated' in reason)) void watchReturn();
   });
+
+  function isItsFault(error: unknown): boolean {
+    // Whoever asked with little time left says nothing about a module that did not answer in it.
+    if (error instanceof DeadlinePassed) return error.waitedMs >= limits.stallMs;
+    // While there is a process that is not left out, another one's failure is no reason to keep requests from it.
+    return error instanceof TransportFailure && !links.someHealthy;
+  }
 
   /** Keeps requests away from a module that is down, and asks its processes until one lives. No request has to try. */
   async function watchReturn(): Promise<void> {
@@ -86,48 +105,42 @@ export function createPeer(options: {
     const held = breaker.isolate();
     log.warn({ peer: module }, 'a module in another process is down');
     events.state('down');
-    while (!closed) {
-      await sleep(limits.probeEveryMs);
-      if (!closed && (await links.anyLives())) break;
-    }
+    do await sleep(limits.probeEveryMs, closing.signal);
+    while (!closing.signal.aborted && !(await links.anyLives()));
+    if (closing.signal.aborted) return;
     isDown = false;
     held.dispose();
-    if (closed) return;
     log.info({ peer: module }, 'a module in another process is back');
     events.state('up');
   }
 
-  async function attempt<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T> {
+  async function attempt<T>(request: PeerRequest, signal: AbortSignal, read: Read<T>): Promise<T> {
     const link = await links.choose();
     try {
-      return await link.send(request, async (answer) => {
+      return await link.send(request, signal, async (answer) => {
         if (answer.headers[PEER_HEADER] !== NOT_HOSTED) return await read(answer);
         await drop(answer.body);
         throw new TransportFailure('the module does not run there', { sent: false });
       });
     } catch (error) {
-      if (error instanceof TransportFailure) noteFailure(link, error);
+      if (error instanceof TransportFailure) links.failed(link, error);
       throw error;
     }
   }
 
-  function noteFailure(link: Link, error: TransportFailure): void {
-    log.debug({ peer: module, origin: link.origin, err: error }, 'a peer gave no answer');
-    links.failed(link);
-  }
-
-  async function tries<T>(request: PeerRequest, read: (answer: PeerAnswer) => Promise<T>): Promise<T> {
+  async function tries<T>(request: PeerRequest, signal: AbortSignal, read: Read<T>): Promise<T> {
     for (let number = 1; ; number += 1) {
+      signal.throwIfAborted();
       try {
-        return await breaker.execute(() => attempt(request, read));
+        return await breaker.execute(() => attempt(request, signal, read));
       } catch (error) {
         const mayRepeat =
           error instanceof TransportFailure && isUnread(request) && (!error.sent || request.repeatable);
         const waitMs = backoffMs(number - 1, limits.retryMs, limits.retryMaxMs);
         const inTime = performance.now() + waitMs < request.deadlineAt;
-        if (!mayRepeat || !inTime || number >= limits.tries || request.signal?.aborted) throw error;
+        if (!mayRepeat || !inTime || number >= limits.tries || signal.aborted) throw error;
         events.retried();
-        await sleep(waitMs, request.signal);
+        await sleep(waitMs, signal);
       }
     }
   }
@@ -140,17 +153,41 @@ export function createPeer(options: {
     async send(request, read) {
       events.inFlight(1);
       try {
-        return await room.execute(() => tries(request, read));
+        return await whileWanted(request, (signal) =>
+          room.execute(() => tries(request, signal, read), signal),
+        );
       } catch (error) {
-        throw explain(error);
+        throw explain(error, request);
       } finally {
         events.inFlight(-1);
       }
     },
     close() {
-      closed = true;
+      closing.abort();
     },
   };
+}
+
+/**
+ * Settles as `work` does, but no later than the deadline or the caller's leave, wherever the request waits then: for
+ * room, a name, a connection or its answer. What `signal` is good for then goes on for an answer handed on unread.
+ */
+async function whileWanted<T>(request: PeerRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const leftMs = request.deadlineAt - performance.now();
+  if (leftMs <= 0) throw new DeadlinePassed(0);
+  request.signal?.throwIfAborted();
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new DeadlinePassed(leftMs)), leftMs);
+  const signal = request.signal ? AbortSignal.any([request.signal, late.signal]) : late.signal;
+  const { promise: unwanted, reject } = Promise.withResolvers<never>();
+  const end = () => reject(signal.reason);
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    return await Promise.race([work(signal), unwanted]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+  }
 }
 
 /** A stream that was begun to be read is gone for a second try. */
@@ -163,7 +200,7 @@ async function drop(body: Readable): Promise<void> {
 }
 
 /** The failure as callers and clients see it: no address, no words of the network. */
-function explain(error: unknown): unknown {
+function explain(error: unknown, request: PeerRequest): unknown {
   const unavailable = (code: string, message: string, retryAfterSeconds?: number) =>
     new AppError('unavailable', code, message, { retryAfterSeconds, cause: error });
   if (error instanceof DeadlinePassed)
@@ -171,10 +208,13 @@ function explain(error: unknown): unknown {
   if (error instanceof BulkheadRejectedError) {
     return unavailable('overloaded', 'too many requests wait for a part of the shop', 1);
   }
-  const isTransport = error instanceof TransportFailure || isBroken(error);
-  return isTransport
-    ? unavailable('peer_unavailable', 'a part of the shop can not be reached at the moment', 1)
-    : error;
+  if (error instanceof TransportFailure || isBroken(error)) {
+    return unavailable('peer_unavailable', 'a part of the shop can not be reached at the moment', 1);
+  }
+  if (error === request.signal?.reason && request.signal?.aborted) {
+    return unavailable('peer_unavailable', 'whoever asked did not wait for the answer');
+  }
+  return error;
 }
 
 function isBroken(error: unknown): boolean {

@@ -5,12 +5,14 @@ import { type PeerLimits, peerLimits } from './limits.ts';
 import { createLinks } from './links.ts';
 import { createPeer, type Peer } from './peer.ts';
 import { dns, type Resolver } from './resolve.ts';
+import type { TransportFailure } from './transport-failure.ts';
 
 /** The modules in other processes that this one knows where to find. */
 export interface Peers {
   /** Throws for a module without an address. */
   of(module: string): Peer;
   readonly states: ReadonlyMap<string, Peer['state']>;
+  /** Lets requests in flight end, up to a limit, and takes no more. */
   close(): Promise<void>;
 }
 
@@ -52,7 +54,14 @@ export function createPeers(options: {
   });
 
   const entries = Object.entries(options.addresses).map(([module, addresses]) => {
-    const links = createLinks({ addresses, resolver, limits, onEject: () => ejections.inc({ module }) });
+    const onEject = (origin: string, err: TransportFailure) => {
+      ejections.inc({ module });
+      log.warn(
+        { peer: module, origin, err },
+        'a process of a module gave no answer and is left out for a while',
+      );
+    };
+    const links = createLinks({ addresses, resolver, limits, onEject });
     states.set({ module }, 0);
     const peer = createPeer({
       module,

@@ -17,16 +17,21 @@ export const dns: Resolver = {
 
 /**
  * The origins that `addresses` (as PEERS has them) stand for now, as `http://10.0.0.7:9090`. Of SRV records those of
- * the best priority count. A name that is not known fails only when no other one is.
+ * the best priority count. A name that can not be looked up keeps what it stood for `last`; it fails only when
+ * nothing at all is known.
  */
 export async function resolveOrigins(
   addresses: readonly string[],
   resolver: Resolver,
-): Promise<readonly string[]> {
-  const found = await Promise.allSettled(addresses.map((address) => originsOf(address, resolver)));
-  const origins = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
-  if (origins.length > 0) return [...new Set(origins)];
-  const failure = found.find((each) => each.status === 'rejected');
+  last: Map<string, readonly string[]>,
+): Promise<ReadonlySet<string>> {
+  const answers = await Promise.allSettled(addresses.map((address) => originsOf(address, resolver)));
+  answers.forEach((answer, index) => {
+    if (answer.status === 'fulfilled') last.set(addresses[index]!, answer.value);
+  });
+  const origins = new Set([...last.values()].flat());
+  if (origins.size > 0) return origins;
+  const failure = answers.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
   throw failure?.reason ?? new Error('no address is known');
 }
 
