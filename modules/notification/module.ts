@@ -22,7 +22,7 @@ import { deleteOldMail, freeLeases } from './store.ts';
 export const notificationModule = defineModule({
   contract: notificationContract,
   schema: 'notifications',
-  needs: { user: uses(userContract, 'profiles'), order: uses(orderContract, 'receipt') },
+  needs: { user: uses(userContract, 'profiles'), order: uses(orderContract, 'receipts') },
   routes: {},
   create(context) {
     const { config, database, log } = context;

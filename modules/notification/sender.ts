@@ -4,7 +4,7 @@ import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
 import type { Uses } from '#platform/rpc/contract';
-import { writeLetter } from './letter.ts';
+import { type Receipt, writeLetter } from './letter.ts';
 import {
   MAIL_ATTEMPTS,
   MAIL_BACKOFF_MAX_MS,
@@ -20,8 +20,16 @@ import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases
 
 export type NotificationContext = ModuleContext<{
   user: Uses<typeof userContract, 'profiles'>;
-  order: Uses<typeof orderContract, 'receipt'>;
+  order: Uses<typeof orderContract, 'receipts'>;
 }>;
+
+/** What the other modules say of a batch of mail, asked once for all of it, and only when a mail wants it. */
+interface Facts {
+  /** By user. */
+  addresses(): Promise<ReadonlyMap<string, string>>;
+  /** By order. */
+  receipts(): Promise<ReadonlyMap<string, Receipt>>;
+}
 
 export interface Sender {
   /** Sends all mail that is due. Whoever calls while it is sending awaits one more look after it. */
@@ -67,26 +75,37 @@ export function createSender({ database, needs, log }: NotificationContext, mail
         log.warn({ err: error }, 'leases of mail not renewed'),
       );
     }, MAIL_LEASE_MS / 3);
-    const addresses = findAddresses([...new Set(batch.map((mail) => mail.userId))]);
+    const facts = factsOf(batch);
     const queue = batch.values();
     const lanes = Array.from({ length: MAILS_AT_ONCE }, async () => {
-      for (const mail of queue) await sendOne(mail, addresses);
+      for (const mail of queue) await sendOne(mail, facts);
     });
     await Promise.all(lanes).finally(() => clearInterval(heartbeat));
   }
 
-  async function findAddresses(ids: string[]): Promise<ReadonlyMap<string, string>> {
-    const { users } = await needs.user.profiles({ ids });
-    return new Map(users.map((user) => [user.id, user.email]));
+  function factsOf(batch: readonly ClaimedMail[]): Facts {
+    return {
+      addresses: once(async () => {
+        const { users } = await needs.user.profiles({ ids: unique(batch.map(({ userId }) => userId)) });
+        return new Map(users.map((user) => [user.id, user.email]));
+      }),
+      receipts: once(async () => {
+        const orderIds = batch.flatMap(({ about }) =>
+          about.kind === 'order_paid' ? about.data.orderId : [],
+        );
+        const { receipts } = await needs.order.receipts({ orderIds: unique(orderIds) });
+        return new Map(receipts.map((receipt) => [receipt.orderId, receipt]));
+      }),
+    };
   }
 
-  async function sendOne(mail: ClaimedMail, addresses: Promise<ReadonlyMap<string, string>>): Promise<void> {
+  async function sendOne(mail: ClaimedMail, facts: Facts): Promise<void> {
     const { id, about } = mail;
     try {
       if (stopping) return await giveBack(mail, 0, 'stopped');
-      const to = (await addresses).get(mail.userId);
+      const to = (await facts.addresses()).get(mail.userId);
       if (to === undefined) return await finish(mail, 'dropped', null);
-      const receipt = about.kind === 'order_paid' ? await needs.order.receipt(about.data) : undefined;
+      const receipt = about.kind === 'order_paid' ? await receiptOf(about.data.orderId, facts) : undefined;
       const outgoing = { id, to, ...writeLetter(about, receipt) };
       // A process that was stopped may come back when another one has long sent it.
       if (!(await isHeld(database, mail))) return void held.delete(mail);
@@ -97,6 +116,12 @@ export function createSender({ database, needs, log }: NotificationContext, mail
         log.warn({ err: cause, mailId: id }, 'could not record a failed mail');
       });
     }
+  }
+
+  async function receiptOf(orderId: string, facts: Facts): Promise<Receipt> {
+    const receipt = (await facts.receipts()).get(orderId);
+    if (receipt === undefined) throw new AppError('not_found', 'order_not_found', 'the order is not there');
+    return receipt;
   }
 
   async function end(mail: ClaimedMail, sent: Sent): Promise<void> {
@@ -144,6 +169,19 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       await running;
     },
   };
+}
+
+/** Asks at the first call; later ones share that answer, or that failure. */
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | undefined;
+  return () => {
+    asked ??= ask();
+    return asked;
+  };
+}
+
+function unique(ids: readonly string[]): string[] {
+  return [...new Set(ids)];
 }
 
 /** Codes only: a mail server's own words often repeat the address. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { orderPaid, orderRefunded, orderShipped } from '#modules/order/events';
 import { userErased, userPasswordChanged } from '#modules/user/events';
 import type { Finding } from '#platform/audit';
+import { textArray } from '#platform/database/sql';
 import { AppError } from '#platform/errors';
 import { startShop, type TestShop } from '#platform/testing/shop';
 import { MAIL_ATTEMPTS } from './limits.ts';
@@ -28,6 +29,26 @@ const people = new Map<string, string>();
 let userModuleAway = false;
 /** What happens while a sender asks who its mail goes to. */
 let meanwhile: (() => Promise<unknown>) | undefined;
+
+/** The orders of each call for receipts. */
+let receiptsAsked: string[][] = [];
+const lostOrders = new Set<string>();
+
+const receiptOf = (orderId: string) => ({
+  orderId,
+  number: '2026-000042',
+  userId: newUser(),
+  items: [
+    {
+      sku: '85123A',
+      name: 'White hanging heart',
+      quantity: 2,
+      unitPrice: { amount: 255, currency: 'GBP' },
+      lineTotal: { amount: 510, currency: 'GBP' },
+    },
+  ],
+  total: { amount: 510, currency: 'GBP' },
+});
 
 async function openServer(): Promise<void> {
   server = new SMTPServer({
@@ -70,20 +91,10 @@ beforeAll(async () => {
         },
       },
       order: {
-        receipt: async () => ({
-          number: '2026-000042',
-          userId: newUser(),
-          items: [
-            {
-              sku: '85123A',
-              name: 'White hanging heart',
-              quantity: 2,
-              unitPrice: { amount: 255, currency: 'GBP' },
-              lineTotal: { amount: 510, currency: 'GBP' },
-            },
-          ],
-          total: { amount: 510, currency: 'GBP' },
-        }),
+        receipts: async ({ orderIds }: { orderIds: string[] }) => {
+          receiptsAsked.push(orderIds);
+          return { receipts: orderIds.filter((id) => !lostOrders.has(id)).map(receiptOf) };
+        },
       },
     },
     config: { mail: { smtpUrl: `smtp://127.0.0.1:${port}`, from: 'Banyan <shop@example.com>' } },
@@ -95,6 +106,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   received = [];
+  receiptsAsked = [];
   answer = undefined;
   userModuleAway = false;
   meanwhile = undefined;
@@ -191,6 +203,36 @@ describe('a mail', () => {
     await becomes(last, { state: 'sent' });
     const sent = received.map(({ source }) => header(source, 'Message-ID'));
     expect(sent.sort()).toEqual([`<${id}@example.com>`, `<${last}@example.com>`]);
+  });
+
+  it('asks for the orders of a whole batch at once, and for none where it is about none', async () => {
+    userModuleAway = true;
+    const orders = [newUuid(), newUuid(), newUuid()];
+    const mails: string[] = [];
+    for (const orderId of orders) {
+      const id = await deliver(orderPaid.type, { orderId, userId: newUser(), number: '7' });
+      await becomes(id, { state: 'queued', error: 'peer_down' });
+      mails.push(id);
+    }
+    userModuleAway = false;
+    await becomes(await passwordChanged(newUser()), { state: 'sent' });
+    expect(receiptsAsked).toEqual([]);
+    await shop.database('notification').rows(sql`
+      update notifications.mail set due_at = now() where state = 'queued' and id::text = any(${textArray(mails)})`);
+    for (const id of mails) await becomes(id, { state: 'sent' });
+    expect(receiptsAsked.map((ids) => ids.sort())).toEqual([orders]);
+  });
+
+  it('about an order that is not there waits, and holds back no other', async () => {
+    const [lost, found] = [newUuid(), newUuid()];
+    lostOrders.add(lost);
+    const waiting = await deliver(orderPaid.type, { orderId: lost, userId: newUser(), number: '7' });
+    const sent = await deliver(orderPaid.type, { orderId: found, userId: newUser(), number: '8' });
+    await becomes(waiting, { state: 'queued', error: 'order_not_found' });
+    await becomes(sent, { state: 'sent' });
+    lostOrders.clear();
+    await makeDue(waiting);
+    await becomes(waiting, { state: 'sent' });
   });
 
   it('is left to its new holder by a sender that was stopped for longer than its lease', async () => {

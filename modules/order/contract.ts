@@ -16,16 +16,21 @@ export const orderContract = defineContract('order', {
   needs: ['user', 'product', 'payment'],
   consumes: ['payment.settled.v1', 'payment.late_capture_refunded.v1', 'user.erased.v1'],
   calls: {
-    /** What a confirmation shows of one order. `order_not_found` (not_found). */
-    receipt: query({
-      input: z.object({ orderId: z.uuid() }),
+    /** What a confirmation shows of each of these orders, in any order; unknown ones are left out. */
+    receipts: query({
+      input: z.object({ orderIds: z.array(z.uuid()).max(100) }),
       output: z.object({
-        number: z.string(),
-        userId: z.uuid(),
-        items: z.array(orderItemSchema),
-        total: moneySchema,
+        receipts: z.array(
+          z.object({
+            orderId: z.uuid(),
+            number: z.string(),
+            userId: z.uuid(),
+            items: z.array(orderItemSchema),
+            total: moneySchema,
+          }),
+        ),
       }),
-      errors: ['order_not_found'],
+      errors: [],
     }),
     /**
      * Writes the read model of the next orders after the id `after` (null: from the first) anew from their events,

@@ -17,7 +17,7 @@ import { createOnPaymentSettled } from './on-payment-settled.ts';
 import { createOnUserErased } from './on-user-erased.ts';
 import { createPaySaga } from './pay-saga.ts';
 import { createPlaceSaga } from './place-saga.ts';
-import { createReadReceipt } from './read-receipt.ts';
+import { createReadReceipts } from './read-receipts.ts';
 import { createRebuild } from './rebuild-read-model.ts';
 import { orderRoutes } from './routes.ts';
 
@@ -37,7 +37,7 @@ export const orderModule = defineModule({
       cancel: createCancelSaga(context),
     };
     return {
-      api: { receipt: createReadReceipt(context), rebuild: createRebuild(context) },
+      api: { receipts: createReadReceipts(context), rebuild: createRebuild(context) },
       handlers: createHandlers(context, sagas),
       on: [
         handles(paymentSettled, createOnPaymentSettled(context)),

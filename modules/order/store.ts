@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gte, lt, type SQL, sql } from 'drizzle-orm';
 import type { Queryable, Transaction } from '#platform/database/database';
-import { isoTime, jsonRows } from '#platform/database/sql';
+import { isoTime, jsonRows, textArray } from '#platform/database/sql';
 import { invariant } from '#platform/errors';
 import type { OrderEvent, OrderItem, OrderState, OrderStatus } from './order.ts';
 import { event, orderAddress, orderView } from './schema.ts';
@@ -149,6 +149,13 @@ export async function findOrder(from: Queryable, orderId: string): Promise<Addre
     .leftJoin(orderAddress, eq(orderAddress.orderId, orderView.id))
     .where(eq(orderView.id, orderId));
   return row;
+}
+
+/** These orders as they were bought, in any order, without their addresses; unknown ones are left out. */
+export async function findOrders(from: Queryable, orderIds: readonly string[]): Promise<OrderRow[]> {
+  return await from.rows<OrderRow>(
+    sql`select ${ROW} from orders.order_view v where v.id = any(${textArray(orderIds)}::uuid[])`,
+  );
 }
 
 /** Up to `limit` orders, newest first, after the order that `after` names by creation time and id. */

@@ -11,7 +11,8 @@ let productId: string;
 let keys = 0;
 
 beforeAll(async () => {
-  shop = await startShop();
+  // Each call passes through the form that it has between processes as well; see the last test.
+  shop = await startShop({ config: { shadowRatio: 1 } });
   staff = await shop.signUp('staff');
   customer = await shop.signUp();
   const made = await shop.request('POST', '/products', {
@@ -120,4 +121,17 @@ describe('an order in a whole shop', () => {
     for await (const finding of shop.shop.audit()) found.push(finding);
     expect(found).toEqual([]);
   });
+});
+
+it('makes no call that would be another one between processes', async () => {
+  await shop.settled();
+  const metrics = await (await shop.shop.opsApp.request('/metrics')).text();
+  const compared = metrics.match(/^banyan_shadow_calls_total\{.*$/gm) ?? [];
+  for (const call of ['product.reserve', 'payment.charge', 'user.profiles', 'order.receipts']) {
+    const [module, name] = call.split('.');
+    expect(compared).toContainEqual(
+      expect.stringContaining(`module="${module}",call="${name}",result="same"`),
+    );
+  }
+  expect(compared.filter((line) => line.includes('result="different"'))).toEqual([]);
 });
