@@ -45,10 +45,7 @@ export async function createShop(options: CreateShopOptions): Promise<Shop> {
 
 /** What PEERS lacks for the modules of a process; see `topology.ts`. */
 export function missingPeers(placement: Pick<Config, 'modules' | 'peers' | 'roles'>): string[] {
-  return findMissingPeers(
-    allModules.map(({ contract }) => contract),
-    placement,
-  );
+  return findMissingPeers(allModules, placement);
 }
 
 /**

@@ -1,48 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import type { AnyModule } from './module.ts';
-import { defineContract } from './rpc/contract.ts';
-import { sortByNeeds, subscribersOf } from './topology.ts';
+import { missingPeers } from './compose.ts';
 
-function createModule(
-  name: string,
-  needs: readonly string[] = [],
-  consumes: readonly string[] = [],
-): AnyModule {
-  const contract = defineContract(name, { calls: {}, needs, consumes });
-  const needed = Object.fromEntries(needs.map((need) => [need, defineContract(need, { calls: {} })]));
-  return { contract, schema: name, needs: needed, routes: {}, create: () => ({ api: {}, handlers: {} }) };
-}
+const http = ['http', 'worker'] as const;
 
-const names = (modules: readonly AnyModule[]) => modules.map((module) => module.contract.module);
-
-describe('topology', () => {
-  it('puts each module after those it needs', () => {
-    const modules = [
-      createModule('order', ['user', 'product']),
-      createModule('product', ['user']),
-      createModule('user'),
-    ];
-    expect(names(sortByNeeds(modules, new Set()))).toEqual(['user', 'product', 'order']);
+describe('what PEERS lacks', () => {
+  it('is nothing where all modules are', () => {
+    expect(missingPeers({ modules: undefined, peers: {}, roles: http })).toEqual([]);
   });
 
-  it('refuses a cycle and names it', () => {
-    const modules = [createModule('a', ['b']), createModule('b', ['a'])];
-    expect(() => sortByNeeds(modules, new Set())).toThrow('a → b → a');
-  });
-
-  it('refuses a need that is nowhere, and accepts one that is elsewhere', () => {
-    const modules = [createModule('order', ['user'])];
-    expect(() => sortByNeeds(modules, new Set())).toThrow('order needs user');
-    expect(names(sortByNeeds(modules, new Set(['user'])))).toEqual(['order']);
-  });
-
-  it('collects the subscribers of each event type from the contracts', () => {
-    const contracts = [createModule('a', [], ['x.v1']), createModule('b', [], ['x.v1', 'y.v1'])].map(
-      (module) => module.contract,
-    );
-    expect([...subscribersOf(contracts)]).toEqual([
-      ['x.v1', ['a', 'b']],
-      ['y.v1', ['b']],
+  it('is every module with routes for a gateway, since it serves the whole API', () => {
+    const missing = missingPeers({ modules: [], peers: { user: ['http://user:9090'] }, roles: ['http'] });
+    expect(missing.map((problem) => /module (\w+)/.exec(problem)?.[1])).toEqual([
+      'product',
+      'payment',
+      'order',
     ]);
+  });
+
+  it('is what its modules call for a worker', () => {
+    const worker = { modules: ['order'], peers: {}, roles: ['worker'] as const };
+    const missing = missingPeers(worker);
+    expect(missing).toHaveLength(3);
+    expect(missing.every((problem) => problem.includes('order calls it'))).toBe(true);
+    expect(missingPeers({ ...worker, modules: ['product'] })).toEqual([]);
   });
 });

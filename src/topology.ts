@@ -28,24 +28,24 @@ export function sortByNeeds(modules: readonly AnyModule[], elsewhere: ReadonlySe
 
 /**
  * What a process cannot reach, one sentence for each module without an address in PEERS: with the http role every
- * module that it does not host, since it serves the whole API, and with any role what its modules call.
+ * module with routes that it does not host, since it serves the whole API, and with any role what its modules call.
  */
 export function missingPeers(
-  contracts: readonly Contract[],
+  modules: readonly Pick<AnyModule, 'contract' | 'routes'>[],
   placement: Pick<Config, 'modules' | 'peers' | 'roles'>,
 ): string[] {
   const isHosted = (module: string) => placement.modules?.includes(module) ?? true;
-  const hosted = contracts.filter(({ module }) => isHosted(module));
-  const called = new Map<string, string[]>();
-  for (const { module, needs } of hosted) {
-    for (const need of needs) called.set(need, [...(called.get(need) ?? []), module]);
-  }
-  return contracts.flatMap(({ module }) => {
+  const contracts: Contract[] = modules.map(({ contract }) => contract);
+  const callersOf = (module: string) =>
+    contracts.filter((caller) => isHosted(caller.module) && caller.needs.includes(module));
+  return modules.flatMap(({ contract, routes }) => {
+    const module: string = contract.module;
     if (isHosted(module) || placement.peers[module] !== undefined) return [];
-    const callers = called.get(module);
+    const callers = callersOf(module).map((caller) => caller.module);
+    const isServed = placement.roles.includes('http') && Object.keys(routes).length > 0;
+    if (callers.length === 0 && !isServed) return [];
     const reason =
-      callers === undefined ? 'its part of the API is served here' : `${callers.join(', ')} calls it`;
-    if (callers === undefined && !placement.roles.includes('http')) return [];
+      callers.length > 0 ? `${callers.join(', ')} calls it` : 'its part of the API is served here';
     return [`PEERS: no address of module ${module}, which does not run here: ${reason}`];
   });
 }
