@@ -6,6 +6,7 @@ import { underLoad } from './under-load.ts';
 export const fault: Fault = {
   number: 1,
   name: 'kill-random-process',
+  anyPlacement: true,
   run(context) {
     const { short, random } = context;
     const kills = short ? 8 : 200;

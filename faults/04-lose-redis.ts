@@ -27,6 +27,7 @@ interface Loss {
 export const fault: Fault = {
   number: 4,
   name: 'lose-redis',
+  anyPlacement: true,
   run(context) {
     const { short, random, seed } = context;
     return underLoad(context, {

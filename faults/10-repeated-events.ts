@@ -83,6 +83,7 @@ async function createRepeater(cluster: Cluster, random: () => number) {
   const shopId = shopIdOf({
     database: { url: cluster.databaseUrl, moduleUrls: {}, poolMax: 20, pooler: 'none' },
     dataDir: '',
+    serviceSecret: undefined,
   });
   const queues = new Map<string, Queue>();
   let sent = 0;

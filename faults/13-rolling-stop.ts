@@ -17,11 +17,13 @@ const UNDER_WAY_MS = 300;
 export const fault: Fault = {
   number: 13,
   name: 'rolling-stop',
+  anyPlacement: true,
   run(context) {
     const { short, random } = context;
     const stops = short ? 6 : 20;
     return underLoad(context, {
       cluster: { http: short ? 2 : 3, workers: 1 },
+      placed: { replicas: ({ roles }) => (roles.includes('http') ? 2 : 1) },
       load: { ordersPerSecond: short ? 40 : 30, plain: true },
       async inject({ cluster, load }, say) {
         const session = await signInBuyer(cluster.http[0]!.url);

@@ -4,6 +4,8 @@ export interface Fault {
   readonly number: number;
   /** As its file is named, without the number. */
   readonly name: string;
+  /** Whether it can be injected with the shop in any placement. */
+  readonly anyPlacement?: true;
   /** Injects it and judges what the shop made of it. Rejects only where the suite itself is broken. */
   run(context: FaultContext): Promise<FaultResult>;
 }
@@ -12,6 +14,8 @@ export interface FaultContext {
   /** At least 5 injections and 500 orders, for CI; else the full figures. */
   readonly short: boolean;
   readonly seed: number;
+  /** A placement in deploy/placements; processes with all modules each unless given. */
+  readonly placement?: string;
   /** Decides moments and victims; the same seed makes the same plan. */
   readonly random: () => number;
   /** Holds logs and files of the shop; it is kept when the fault fails. */

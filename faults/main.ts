@@ -14,6 +14,7 @@ interface Options {
   readonly list?: boolean;
   readonly seed: string;
   readonly json?: string;
+  readonly placement?: string;
 }
 
 const program = new Command('faults')
@@ -21,6 +22,7 @@ const program = new Command('faults')
   .argument('[faults...]', 'numbers or names; all unless given')
   .option('--short', 'at least 5 injections and 500 orders each, for CI')
   .option('--seed <number>', 'decides every moment and victim', String(DEFAULT_SEED))
+  .option('--placement <name>', 'the shop as in deploy/placements; for the faults that run in any')
   .option('--list', 'name the faults and end')
   .option('--json <file>', 'write the results there as well')
   .addHelpText(
@@ -29,6 +31,7 @@ const program = new Command('faults')
   )
   .action(async (wanted: string[], options: Options) => {
     const faults = choose(await loadFaults(), wanted);
+    if (options.placement !== undefined) refuseFixed(faults, options.placement);
     if (options.list) for (const { number, name } of faults) print(`${String(number).padStart(2)} ${name}`);
     else await runAll(faults, options);
   });
@@ -53,6 +56,14 @@ function choose(faults: readonly Fault[], wanted: readonly string[]): readonly F
   return wanted.length === 0 ? faults : faults.filter((fault) => wanted.some((word) => isNamed(fault, word)));
 }
 
+/** Ends the suite where a fault brings a shop of its own. */
+function refuseFixed(faults: readonly Fault[], placement: string): void {
+  const fixed = faults.filter(({ anyPlacement }) => !anyPlacement);
+  if (fixed.length === 0) return;
+  printError(`faults: not for a shop placed as ${placement}: ${fixed.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
 function isNamed({ number, name }: Fault, word: string): boolean {
   return word === name || Number(word) === number;
 }
@@ -63,12 +74,12 @@ async function runAll(faults: readonly Fault[], options: Options): Promise<void>
   const root = mkdtempSync(join(tmpdir(), 'banyan-faults-'));
   print(`seed ${seed}, ${options.short ? 'short' : 'full'} figures, logs in ${root}`);
   const rows: Row[] = [];
-  const short = options.short ?? false;
+  const { short = false, placement } = options;
   for (const fault of faults) {
-    const first = await runOne(fault, { short, seed, root });
+    const first = await runOne(fault, { short, seed, placement, root });
     // Another program took the port of a server that was down: that says nothing about the shop.
     const lostItsPort = 'broken' in first.result && /address already in use/i.test(first.result.broken);
-    const row = lostItsPort ? await runOne(fault, { short, seed, root, again: true }) : first;
+    const row = lostItsPort ? await runOne(fault, { short, seed, placement, root, again: true }) : first;
     rows.push(row);
     // At once, since all of them take more than an hour.
     if (!hasPassed(row)) for (const problem of problemsOf(row)) print(indent(problem));
@@ -85,18 +96,19 @@ async function runAll(faults: readonly Fault[], options: Options): Promise<void>
 
 async function runOne(
   fault: Fault,
-  options: { short: boolean; seed: number; root: string; again?: boolean },
+  options: { short: boolean; seed: number; placement: string | undefined; root: string; again?: boolean },
 ): Promise<Row> {
-  const { short, seed, root, again } = options;
-  const status = createStatus(`fault ${fault.number} ${fault.name}`);
+  const { short, seed, placement, root, again } = options;
+  const name = placement === undefined ? fault.name : `${fault.name} in ${placement}`;
+  const status = createStatus(`fault ${fault.number} ${name}`);
   const folder = join(root, `${String(fault.number).padStart(2, '0')}-${fault.name}${again ? '-again' : ''}`);
   mkdirSync(folder);
   const startedMs = performance.now();
   const took = () => (performance.now() - startedMs) / 1_000;
   try {
     const random = createRandom(seed + fault.number);
-    const result = await fault.run({ short, seed, random, folder, say: status.say });
-    const row: Row = { fault, seconds: took(), result };
+    const result = await fault.run({ short, seed, placement, random, folder, say: status.say });
+    const row: Row = { fault: { number: fault.number, name }, seconds: took(), result };
     const verdict = hasPassed(row) ? 'passed' : `FAILED, ${result.problems.length} problems`;
     status.end(`${verdict} in ${Math.round(row.seconds)} s; ${result.notes.join('; ')}`);
     if (hasPassed(row)) rmSync(folder, { recursive: true, force: true });
@@ -104,7 +116,7 @@ async function runOne(
   } catch (error) {
     status.end(`could not be run: ${String(error)}`);
     return {
-      fault,
+      fault: { number: fault.number, name },
       seconds: took(),
       result: { broken: error instanceof Error ? String(error.stack) : String(error) },
     };

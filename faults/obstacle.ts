@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What is in a consumer's way. */
@@ -23,13 +23,13 @@ export function obstacleSettings(file: string): Record<string, string> {
 
 /** Undefined takes it out of the way. */
 export function placeObstacle(file: string, obstacle: Obstacle | undefined): void {
-  writeFileSync(file, JSON.stringify(obstacle ?? null));
+  // In one go: who reads half of it would find nothing in the way.
+  writeFileSync(`${file}.new`, JSON.stringify(obstacle ?? null));
+  renameSync(`${file}.new`, file);
 }
 
 export function readObstacle(file: string): Obstacle | undefined {
-  // Written by another process in one go, but it may be read in between.
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
-  return text === '' ? undefined : (JSON.parse(text) ?? undefined);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) ?? undefined) : undefined;
 }
 
 /** Ids end in random digits, so every event is poison with the same likelihood, and stays so. */

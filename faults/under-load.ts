@@ -1,6 +1,7 @@
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts';
 import type { FaultContext, FaultResult } from './fault.ts';
 import { type Load, type LoadOptions, startLoad } from './load.ts';
+import { type PlacedOptions, placeProcesses } from './placed.ts';
 import type { ShopProcess } from './shop-process.ts';
 import { judge } from './verdict.ts';
 
@@ -30,6 +31,8 @@ export async function underLoad(
   context: FaultContext,
   options: {
     cluster?: Omit<ClusterOptions, 'folder'>;
+    /** How a placement is placed, where the fault is to run in one. */
+    placed?: PlacedOptions;
     load?: Partial<Pick<LoadOptions, 'lanes' | 'ordersPerSecond' | 'attemptMs' | 'plain'>>;
     /** Which gateways the load goes to; all unless given. */
     through?: (process: ShopProcess) => boolean;
@@ -39,7 +42,9 @@ export async function underLoad(
   },
 ): Promise<FaultResult> {
   context.say('starting');
-  const cluster = await startCluster({ ...options.cluster, folder: context.folder });
+  const { folder, placement } = context;
+  const placed = placement === undefined ? {} : await placeProcesses(placement, options.placed);
+  const cluster = await startCluster({ ...options.cluster, ...placed, folder });
   try {
     const urls = cluster.gateways.filter(options.through ?? (() => true)).map((each) => each.url);
     const load = await startLoad({ urls, admin: cluster.admin, seed: context.seed, ...options.load });
