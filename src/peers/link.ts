@@ -161,7 +161,9 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     eject,
     readmit,
     async close() {
-      await Promise.allSettled([pool.close(), probes.close()]);
+      // The last requests are watched as all others, so the probes' connection goes after them.
+      await Promise.allSettled([pool.close()]);
+      await Promise.allSettled([probes.close()]);
     },
     async destroy() {
       await Promise.allSettled([pool.destroy(), probes.destroy()]);

@@ -146,6 +146,7 @@ it('does not send a stream again that was begun to be read', async () => {
   const sent = peerOf([process.url]).send(request({ body, repeatable: true }), readAll);
   await expect(sent).rejects.toEqual(unavailable('peer_unavailable'));
   expect(process.received).toEqual(['once']);
+  expect(await metric('banyan_peer_retries_total')).toBeUndefined();
 });
 
 it('gives up after some tries, and keeps the cause but no address in the message', async () => {
@@ -308,7 +309,7 @@ it('knows no module without an address', () => {
 
 it('lets requests in flight end when it closes, and takes no more', async () => {
   const process = await standIn();
-  const peers = peersOf([process.url]);
+  const peers = peersOf([process.url], { stallMs: 20, closeMs: 20_000 });
   const [reached, proceed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   process.answer = async (_request, response) => {
     reached.resolve();
@@ -319,9 +320,19 @@ it('lets requests in flight end when it closes, and takes no more', async () => 
   await reached.promise;
   const closed = peers.close();
   await expect(peers.of('product').send(request(), readAll)).rejects.toEqual(unavailable('peer_unavailable'));
+  // It is still asked whether it lives.
+  while (process.probes < 2) await new Promise((resolve) => setTimeout(resolve, 5));
   proceed.resolve();
   await expect(sent).resolves.toMatchObject({ text: 'late' });
   await closed;
+});
+
+it('dials nobody after it closed', async () => {
+  const process = await standIn();
+  const peers = peersOf([process.url]);
+  await peers.close();
+  await expect(peers.of('product').send(request(), readAll)).rejects.toEqual(unavailable('peer_unavailable'));
+  expect(process.received).toEqual([]);
 });
 
 it('cuts off at the end of its patience what is in flight when it closes', async () => {
