@@ -39,7 +39,7 @@ export interface TestShop {
   readonly dataDir: string;
   /** `path` is below /api/v1, unless it starts with /api or /.well-known or another absolute root given whole. */
   request(method: string, path: string, options?: TestRequest): Promise<TestAnswer>;
-  /** A fresh user, signed in. Where the user module is not hosted, a token of the harness's own key. */
+  /** A fresh user, signed in. In a shop without the user module, a token of the harness's own key. */
   signUp(role?: Role): Promise<{ userId: string; token: string }>;
   api<C extends Contract>(contract: C): Api<C>;
   database(module: string): Database;
@@ -50,6 +50,10 @@ export interface TestShop {
 
 export interface TestShopOptions {
   readonly modules?: readonly AnyModule[];
+  /** All modules of the shop, with those that `config.peers` says where they run; default: the hosted ones. */
+  readonly known?: readonly AnyModule[];
+  /** Whether other processes reach it, on the ports of `config`. */
+  readonly listens?: boolean;
   /** Stand-ins for modules that are not hosted: module name → its calls. */
   readonly fakes?: Readonly<Record<string, object>>;
   readonly config?: Partial<Config>;
@@ -57,7 +61,7 @@ export interface TestShopOptions {
   readonly dataDir?: string;
 }
 
-const ADMIN = { email: 'admin@example.com', password: 'correct horse battery' };
+export const ADMIN = { email: 'admin@example.com', password: 'correct horse battery' };
 
 /** The databases of the shops that keep theirs, by folder. */
 const kept = new Map<string, TestDatabase>();
@@ -68,7 +72,7 @@ export async function removeShop(dataDir: string): Promise<void> {
   await rm(dataDir, { recursive: true, force: true });
 }
 
-/** Starts a shop without ports, in memory or on a Postgres database of its own. Stop it when done. */
+/** Starts a shop, by itself without ports, in memory or on a Postgres database of its own. Stop it when done. */
 export async function startShop(options: TestShopOptions = {}): Promise<TestShop> {
   const modules = options.modules ?? allModules;
   const files = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'banyan-test-')));
@@ -83,12 +87,13 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
     admin: ADMIN,
     ...options.config,
   };
-  const hostsUsers = modules.some((module) => module.contract.module === 'user');
-  const keys = hostsUsers ? undefined : await createTestKeys(config);
+  const hasUsers = (options.known ?? modules).some((module) => module.contract.module === 'user');
+  const keys = hasUsers ? undefined : await createTestKeys(config);
   const shop = await createShop({
     config,
     log: pino({ level: config.logLevel }),
     modules,
+    known: options.known,
     elsewhere: {
       ...options.fakes,
       ...(keys && { user: { jwks: async () => keys.jwks, ...options.fakes?.user } }),
@@ -101,7 +106,7 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
           )
         : undefined,
   });
-  await shop.start({ listen: false });
+  await shop.start({ listen: options.listens ?? false });
   let adminToken: string | undefined;
 
   async function request(method: string, path: string, given: TestRequest = {}): Promise<TestAnswer> {
