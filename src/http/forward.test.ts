@@ -191,6 +191,13 @@ describe('a request that is passed on', () => {
     expect(sent[0]!.headers['banyan-service-token']).not.toBe('forged');
   });
 
+  it('passes on what routes go by, also when the client calls it a matter of its connection', async () => {
+    const { ask, sent } = startPair();
+    const headers = { authorization: 'Bearer x', 'idempotency-key': 'a key', 'if-match': '"1.a"' };
+    await ask('/things/1', { headers: { ...headers, connection: Object.keys(headers).join(', ') } });
+    expect(sent[0]!.headers).toMatchObject(headers);
+  });
+
   it('takes the client’s address from trusted proxies of the edge alone', async () => {
     const { ask, seen } = startPair({ trustedProxies: ['192.0.2.0/24'] });
     await ask('/things/1', { headers: { 'x-forwarded-for': '203.0.113.7' } });

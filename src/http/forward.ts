@@ -38,6 +38,20 @@ const HOP_BY_HOP = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
+/**
+ * What routes go by. RFC 9110 forbids to name such a header in `Connection`, and who does so all the same gets the
+ * answer that a module in this very process would give: an order must not lose its key on the way.
+ */
+const END_TO_END = new Set([
+  'authorization',
+  'content-encoding',
+  'content-type',
+  'idempotency-key',
+  'if-match',
+  'if-none-match',
+  'prefer',
+  'webhook-signature',
+]);
 /** What the next hop gets from us and not from the client. Answers are compressed at the edge. */
 const OURS = new Set(['host', 'content-length', 'expect', 'accept-encoding', 'x-forwarded-for', 'forwarded']);
 
@@ -125,7 +139,8 @@ function headersToSend(headers: Headers): Record<string, string> {
   const named = connectionHeaders(headers.get('connection') ?? undefined);
   const sent: Record<string, string> = {};
   for (const [name, value] of headers) {
-    if (HOP_BY_HOP.has(name) || OURS.has(name) || named.has(name) || name.startsWith('banyan-')) continue;
+    if (HOP_BY_HOP.has(name) || OURS.has(name) || name.startsWith('banyan-')) continue;
+    if (named.has(name) && !END_TO_END.has(name)) continue;
     sent[name] = value;
   }
   return sent;
