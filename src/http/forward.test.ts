@@ -1,13 +1,17 @@
 import { Readable } from 'node:stream';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { Registry } from 'prom-client';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defineModule } from '../module.ts';
+import type { PeerLimits } from '../peers/limits.ts';
 import type { Peer, PeerRequest } from '../peers/peer.ts';
+import { createPeers } from '../peers/peers.ts';
 import { createLimiters } from '../redis/limiters.ts';
 import { defineContract } from '../rpc/contract.ts';
 import { createServiceTokens } from '../rpc/service-token.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { createTestKeys, type TestKeys } from '../testing/edge.ts';
+import { type PeerStandIn, startPeerStandIn } from '../testing/peer-stand-in.ts';
 import { createApps, type PublicAppOptions } from './app.ts';
 import { createForwardServer } from './forward-server.ts';
 import { createMetrics } from './metrics.ts';
@@ -61,7 +65,10 @@ function handlersOf(seen: Record<string, unknown>[]): Handlers<typeof routes> {
 }
 
 /** A gateway and the process that it passes requests on to, without a network between them. */
-function startPair(config: Partial<PublicAppOptions['config']> = {}) {
+function startPair(
+  config: Partial<PublicAppOptions['config']> = {},
+  options: { peer?: Peer; atOnce?: number } = {},
+) {
   const sent: PeerRequest[] = [];
   const seen: Record<string, unknown>[] = [];
   const answerHeaders: Record<string, string> = {};
@@ -129,7 +136,8 @@ function startPair(config: Partial<PublicAppOptions['config']> = {}) {
     ...common,
     metrics: createMetrics(),
     modules: [],
-    elsewhere: [{ name: 'thing', routes, forward: { peer, tokens } }],
+    elsewhere: [{ name: 'thing', routes, forward: { peer: options.peer ?? peer, tokens } }],
+    requestsInFlight: options.atOnce,
   });
   return {
     sent,
@@ -254,5 +262,46 @@ describe('an answer that is passed on', () => {
     const etag = (await ask('/things/1')).headers.get('etag')!;
     const again = await ask('/things/1', { headers: { 'if-none-match': etag } });
     expect([again.status, await again.text()]).toEqual([304, '']);
+  });
+});
+
+describe('an answer from the network', () => {
+  const open: { close(): Promise<void> }[] = [];
+  afterEach(async () => {
+    for (const each of open.splice(0)) await each.close();
+  });
+
+  async function startOverNetwork(limits: Partial<PeerLimits> = {}): Promise<{
+    standIn: PeerStandIn;
+    ask: ReturnType<typeof startPair>['ask'];
+  }> {
+    const standIn = await startPeerStandIn();
+    const peers = createPeers({
+      addresses: { thing: [standIn.url] },
+      log: createLogger({ level: 'silent', pretty: false }),
+      registry: new Registry(),
+      limits: { retryMs: 1, retryMaxMs: 2, closeMs: 100, ...limits },
+    });
+    open.push(peers, standIn);
+    return { standIn, ask: startPair({}, { peer: peers.of('thing') }).ask };
+  }
+
+  it('leaves its connection to others, though the client never takes it', async () => {
+    const { standIn, ask } = await startOverNetwork({ connections: 1 });
+    standIn.answer = (_request, response) => void response.end('x'.repeat(4 * 1024 * 1024));
+    const untaken = await ask('/things/1');
+    expect((await ask('/things/2')).status).toBe(200);
+    await untaken.body?.cancel();
+  });
+
+  it('that breaks off is asked for again when the request reads, and never told in part', async () => {
+    const { standIn, ask } = await startOverNetwork();
+    standIn.answer = (_request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half of it', () => response.destroy());
+      standIn.answer = (_again, whole) => void whole.end('all of it');
+    };
+    const answer = await ask('/things/1');
+    expect([answer.status, await answer.text()]).toEqual([200, 'all of it']);
   });
 });

@@ -1,9 +1,9 @@
-import { Readable } from 'node:stream';
 import type { StatusCode } from 'hono/utils/http-status';
 import { currentContext, runInContext } from '../context.ts';
 import { invariant } from '../errors.ts';
-import { FORWARD_GRACE_MS } from '../limits.ts';
+import { CALL_ANSWER_BYTES, FORWARD_GRACE_MS } from '../limits.ts';
 import type { Peer, PeerAnswer } from '../peers/peer.ts';
+import { readAnswer } from '../peers/read-answer.ts';
 import {
   CLIENT_ADDRESS_HEADER,
   DEPTH_HEADER,
@@ -25,6 +25,9 @@ export interface Forward {
   readonly peer: Peer;
   readonly tokens: ServiceTokens;
 }
+
+/** An answer that was read whole. */
+type Received = Omit<PeerAnswer, 'body'> & { readonly body: Buffer<ArrayBuffer> };
 
 /** Headers of one connection only (RFC 9110), which end here in both directions. */
 const HOP_BY_HOP = new Set([
@@ -59,14 +62,14 @@ const OURS = new Set(['host', 'content-length', 'expect', 'accept-encoding', 'x-
  * A route of a module that runs elsewhere. Its sender is checked and counted here, and what is asked is passed on to
  * the module's process, which checks the user's token again and does the rest. A body up to a mebibyte is read first:
  * so a slow client holds nothing but this process, and a peer that just went away can be replaced by another. A
- * longer one is streamed.
+ * longer one is streamed. An answer is read whole too: who never takes it holds no connection to the module.
  */
 export function createForwardHandler(
   edge: Edge,
   spec: RouteSpec,
   { peer, tokens }: Forward,
 ): (c: HttpContext) => Promise<Response> {
-  async function send(c: HttpContext, userId: string | undefined): Promise<PeerAnswer> {
+  async function send(c: HttpContext, userId: string | undefined): Promise<Received> {
     const request = c.req.raw;
     // In the order in which the owner would look at them, so that the same one of two faults is told.
     readKey(spec, request.headers);
@@ -97,7 +100,7 @@ export function createForwardHandler(
           repeatable: isRead,
           signal: request.signal,
         },
-        async (answer) => answer,
+        async (answer) => ({ ...answer, body: await readAnswer(answer, CALL_ANSWER_BYTES) }),
       ),
     );
   }
@@ -117,7 +120,7 @@ export function createForwardHandler(
   };
 }
 
-function passOn(c: HttpContext, { status, headers, body }: PeerAnswer): Response {
+function passOn(c: HttpContext, { status, headers, body }: Received): Response {
   const named = connectionHeaders(headers.connection);
   for (const [name, value] of Object.entries(headers)) {
     // The ids and the date of the answer are this process's own; they say the same.
@@ -128,11 +131,7 @@ function passOn(c: HttpContext, { status, headers, body }: PeerAnswer): Response
     else for (const each of value) c.header(name, each, { append: true });
   }
   const isBodyless = status === 204 || status === 304 || c.req.method === 'HEAD';
-  if (isBodyless) {
-    body.resume();
-    return c.body(null, status as StatusCode);
-  }
-  return c.body(Readable.toWeb(body) as ReadableStream, status as 200);
+  return isBodyless ? c.body(null, status as StatusCode) : c.body(body, status as 200);
 }
 
 function headersToSend(headers: Headers): Record<string, string> {

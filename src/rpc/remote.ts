@@ -4,6 +4,7 @@ import { refuseInsideTransaction } from '../database/scope.ts';
 import { AppError, invariant } from '../errors.ts';
 import { CALL_ANSWER_BYTES, CALL_DEPTH, CALL_TIMEOUT_MS } from '../limits.ts';
 import type { Peer, PeerAnswer } from '../peers/peer.ts';
+import { readAnswer } from '../peers/read-answer.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { formatTraceparent, newTrace } from '../telemetry/trace-context.ts';
 import { CONTRACT_HEADER, DEPTH_HEADER, TIMEOUT_HEADER } from './call-headers.ts';
@@ -105,18 +106,12 @@ async function invoke(
 }
 
 async function receive(answer: PeerAnswer): Promise<Received> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    invariant(bytes <= CALL_ANSWER_BYTES, `the answer of a call has at most ${CALL_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
+  const bytes = await readAnswer(answer, CALL_ANSWER_BYTES);
   const hash = answer.headers[CONTRACT_HEADER];
   return {
     status: answer.status,
     hash: typeof hash === 'string' ? hash : undefined,
-    text: Buffer.concat(chunks).toString('utf8'),
+    text: bytes.toString('utf8'),
   };
 }
 
