@@ -7,6 +7,7 @@ import { failWith } from './commands/fail.ts';
 import { addGraph } from './commands/graph.ts';
 import { addImport } from './commands/import.ts';
 import { addKeys } from './commands/keys.ts';
+import { addLint } from './commands/lint.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addOrders } from './commands/orders.ts';
 import { addReplay } from './commands/replay.ts';
@@ -34,6 +35,7 @@ Examples:
 for (const add of [
   addServe,
   addUp,
+  addLint,
   addMigrate,
   addImport,
   addReplay,

@@ -75,6 +75,11 @@ export interface ModuleDefinition<
   readonly schema: string;
   readonly needs: N;
   readonly routes: R;
+  /**
+   * What its background work keeps in DATA_DIR by these settings, if anything. One folder is then the whole of it only
+   * while one process does that work; `banyan lint` warns of several.
+   */
+  keepsInFolder?(config: Config): string | undefined;
   create(context: ModuleContext<N>): ModuleParts<C, R>;
 }
 

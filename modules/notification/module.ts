@@ -24,6 +24,7 @@ export const notificationModule = defineModule({
   schema: 'notifications',
   needs: { user: uses(userContract, 'profiles'), order: uses(orderContract, 'receipts') },
   routes: {},
+  keepsInFolder: ({ mail }) => (mail.smtpUrl === undefined ? 'mail, as SMTP_URL is not set,' : undefined),
   create(context) {
     const { config, database, log } = context;
     const { smtpUrl, from } = config.mail;

@@ -26,6 +26,7 @@ test.each([
   [['keys', 'rotate']],
   [['orders', 'rebuild']],
   [['graph']],
+  [['lint']],
 ])('%j has help with examples', async (args) => {
   const { code, out } = await runBanyan([...args, '--help']);
   expect(code).toBe(0);
