@@ -234,7 +234,7 @@ export const PEER_PROBE_EVERY_MS = 1_000;
 /** An address that failed is left out for this long; doubles from failure to failure. */
 export const PEER_EJECT_MS = 1_000;
 export const PEER_EJECT_MAX_MS = 8_000;
-/** Requests to one module at once; as many as the edge answers at once (REQUESTS_IN_FLIGHT). */
+/** Requests to one module at once, whatever others wait for; as many as a process answers (REQUESTS_IN_FLIGHT). */
 export const PEER_IN_FLIGHT = 1_000;
 /** Requests that wait for one of those; past it a caller is better served by 503. */
 export const PEER_QUEUE = 500;

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { Registry } from 'prom-client';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { sleep } from '../deadline.ts';
 import { defineModule } from '../module.ts';
 import type { PeerLimits } from '../peers/limits.ts';
 import type { Peer, PeerRequest } from '../peers/peer.ts';
@@ -225,6 +226,21 @@ describe('a request that is passed on', () => {
       [200, '0'],
     ]);
     expect((await ask('/things/1')).status).toBe(429);
+  });
+
+  it('takes no place from the work of the process itself while its module hangs', async () => {
+    const hanging: Peer = {
+      module: 'thing',
+      state: 'up',
+      async send(request, read) {
+        if (request.path.endsWith('/hangs')) return await new Promise(() => undefined);
+        return await read({ status: 200, headers: {}, body: Readable.from([]) });
+      },
+    };
+    const { ask } = startPair({}, { peer: hanging, atOnce: 1 });
+    void ask('/things/hangs');
+    await sleep(50);
+    expect((await ask('/things/1')).status).toBe(200);
   });
 
   it('is refused at the edge for want of a token, a size or a key, and goes nowhere', async () => {

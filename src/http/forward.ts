@@ -89,19 +89,19 @@ export function createForwardHandler(
       [TIMEOUT_HEADER]: String(Math.max(0, Math.floor(deadlineAt - performance.now()))),
     };
     const isRead = request.method === 'GET' || request.method === 'HEAD';
-    return await edge.bound(() =>
-      peer.send(
-        {
-          method: request.method,
-          path: url.pathname + url.search,
-          headers,
-          body: stream ?? bytes ?? null,
-          deadlineAt: deadlineAt + FORWARD_GRACE_MS,
-          repeatable: isRead,
-          signal: request.signal,
-        },
-        async (answer) => ({ ...answer, body: await readAnswer(answer, CALL_ANSWER_BYTES) }),
-      ),
+    // Bounded by the room of its peer and not with the work of this process: a module that hangs takes no place from
+    // others.
+    return await peer.send(
+      {
+        method: request.method,
+        path: url.pathname + url.search,
+        headers,
+        body: stream ?? bytes ?? null,
+        deadlineAt: deadlineAt + FORWARD_GRACE_MS,
+        repeatable: isRead,
+        signal: request.signal,
+      },
+      async (answer) => ({ ...answer, body: await readAnswer(answer, CALL_ANSWER_BYTES) }),
     );
   }
 
