@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Client, Pool } from 'undici';
+import { AppError } from '../errors.ts';
 import type { PeerLimits } from './limits.ts';
 import type { PeerAnswer, PeerRequest } from './peer.ts';
 import { failureOfRequest, TransportFailure } from './transport-failure.ts';
@@ -150,6 +151,8 @@ export function createLink(origin: string, limits: PeerLimits): Link {
         body?.destroy();
         body = undefined;
         if (controller.signal.aborted) throw controller.signal.reason;
+        // Only the body's own sender fails like this: it broke off, or sent too much.
+        if (isTransport && error instanceof AppError) throw error;
         throw isTransport ? failureOfRequest(error) : error;
       } finally {
         // An answer that is handed on unread is in flight until its end.

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, expect, it } from 'vitest';
+import { AppError } from '../errors.ts';
 import { type PeerStandIn, startPeerStandIn, unusedPort } from '../testing/peer-stand-in.ts';
 import type { PeerLimits } from './limits.ts';
 import type { PeerAnswer, PeerRequest } from './peer.ts';
@@ -147,6 +148,20 @@ it('does not send a stream again that was begun to be read', async () => {
   await expect(sent).rejects.toEqual(unavailable('peer_unavailable'));
   expect(process.received).toEqual(['once']);
   expect(await metric('banyan_peer_retries_total')).toBeUndefined();
+});
+
+it('takes what its body’s own sender did wrong for no fault of the peer', async () => {
+  const one = await standIn();
+  const peers = peersOf([one.url], { failures: 1 });
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(Buffer.from('begun')),
+    pull: (controller) => controller.error(new AppError('too_large', 'payload_too_large', 'too much')),
+  });
+  await expect(peers.of('product').send(request({ body }), asItIs)).rejects.toMatchObject({
+    code: 'payload_too_large',
+  });
+  expect(peers.states.get('product')).toBe('up');
+  expect(await registry.getSingleMetricAsString('banyan_peer_ejections_total')).not.toContain('} 1');
 });
 
 it('gives up after some tries, and keeps the cause but no address in the message', async () => {
