@@ -36,9 +36,10 @@ export async function startSplit(
   placement: Readonly<Record<string, readonly string[]>>,
   config: Partial<Config> = {},
 ): Promise<SplitShop> {
-  const secret = 'a secret of this test, long enough to be one';
   const dataDir = await mkdtemp(join(tmpdir(), 'banyan-split-'));
   const database = await createTestDatabase();
+  // Of this shop alone: what it keeps in Redis, which other tests use too, is named after it.
+  const secret = `the secret of ${database.name}, which nobody else has`;
   const { url: redisUrl } = testRedis();
   const ports = new Map<string, { port: number; opsPort: number }>();
   for (const name of Object.keys(placement)) {
