@@ -33,11 +33,12 @@ export function createAuthenticator(
   }
 
   async function verifyWithNewest(token: string): Promise<JWTPayload> {
+    const known = await keys.current();
     try {
-      return await verify(token, await keys.current());
+      return await verify(token, known);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      const newer = await keys.afterUnknown();
+      const newer = await keys.afterUnknown(known);
       if (newer === undefined) throw error;
       return await verify(token, newer);
     }

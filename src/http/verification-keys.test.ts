@@ -40,13 +40,36 @@ describe('verification keys', () => {
     await keys.current();
   });
 
+  it('keep nobody waiting for newer ones while they serve', async () => {
+    const { keySet: first } = await createTestKeys();
+    let now = 0;
+    let fetches = 0;
+    const second = Promise.withResolvers<typeof first>();
+    const keys = createVerificationKeys(
+      () => {
+        fetches += 1;
+        return fetches === 1 ? Promise.resolve(first) : second.promise;
+      },
+      () => now,
+    );
+    const known = await keys.current();
+    now = KEYS_FRESH_MS;
+    expect(await keys.current()).toBe(known);
+    expect(fetches).toBe(2);
+    second.resolve(keySet);
+    await expect.poll(async () => (await keys.current()) !== known).toBe(true);
+  });
+
   it('are read anew for an unknown key, but not for each of many forgeries', async () => {
     const { state, keys } = start();
-    await keys.current();
-    expect(await keys.afterUnknown()).toBeUndefined();
+    const first = await keys.current();
+    expect(await keys.afterUnknown(first)).toBeUndefined();
     state.now = KEYS_REFRESH_MS;
-    expect(await keys.afterUnknown()).toBeDefined();
-    expect(await keys.afterUnknown()).toBeUndefined();
+    const second = await keys.afterUnknown(first);
+    expect(second).toBeDefined();
+    expect(await keys.afterUnknown(second!)).toBeUndefined();
+    // Who had tried the old ones gets what was read meanwhile.
+    expect(await keys.afterUnknown(first)).toBe(second);
     expect(state.fetches).toBe(2);
   });
 

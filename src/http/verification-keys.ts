@@ -10,8 +10,8 @@ export interface KeySet {
 export interface VerificationKeys {
   /** The keys, at most KEYS_STALE_MS old; 503 `keys_unavailable` when there are none. */
   current(): Promise<JWTVerifyGetKey>;
-  /** The keys read anew after a token named one we do not know; undefined when we looked a moment ago. */
-  afterUnknown(): Promise<JWTVerifyGetKey | undefined>;
+  /** Newer keys after a token named one that is not among `tried`; undefined when we looked a moment ago. */
+  afterUnknown(tried: JWTVerifyGetKey): Promise<JWTVerifyGetKey | undefined>;
 }
 
 /** Keeps the keys that `fetch` gives. `now` is monotonic, in milliseconds. */
@@ -39,14 +39,18 @@ export function createVerificationKeys(fetch: () => Promise<KeySet>, now: () => 
     async current() {
       if (known && now() - known.at < KEYS_FRESH_MS) return known.keys;
       const mayTry = known === undefined || now() - triedAt >= KEYS_REFRESH_MS;
-      const failure = mayTry ? await refresh().catch((error: unknown) => error) : undefined;
+      const trying = mayTry ? refresh().catch((error: unknown) => error) : undefined;
+      // Nobody waits for newer ones while these serve: who has them may be in another process, and take its time.
+      if (known && now() - known.at < KEYS_STALE_MS) return known.keys;
+      const failure = await trying;
       if (known && now() - known.at < KEYS_STALE_MS) return known.keys;
       throw new AppError('unavailable', 'keys_unavailable', 'tokens can not be checked at the moment', {
         retryAfterSeconds: 1,
         cause: failure,
       });
     },
-    async afterUnknown() {
+    async afterUnknown(tried) {
+      if (known && known.keys !== tried) return known.keys;
       if (now() - triedAt < KEYS_REFRESH_MS && !fetching) return undefined;
       // Whatever goes wrong, the keys at hand have already been tried.
       await refresh().catch(() => undefined);
