@@ -8,6 +8,8 @@ export const BODY_BYTES = 1024 * 1024;
 export const IMPORT_BYTES = 64 * 1024 * 1024;
 /** Node's own default; larger headers are answered with 431 by the HTTP parser. */
 export const HEADER_BYTES = 16 * 1024;
+/** A request that is passed on has what a client may send, and what the edge says of it: less than a kilobyte. */
+export const OPS_HEADER_BYTES = 2 * HEADER_BYTES;
 /** Deeper JSON than this has no use in the API and costs stack in validators. */
 export const JSON_DEPTH = 32;
 /** A client that has not finished its headers by then holds a socket for nothing. */

@@ -15,11 +15,11 @@ import { createForwardServer } from './http/forward-server.ts';
 import type { Health } from './http/health.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createOpsApp } from './http/ops.ts';
-import { type Listener, listen } from './http/server.ts';
+import { type Listener, listen, type ServerLimits } from './http/server.ts';
 import { createWorkerApp } from './http/worker-app.ts';
 import { lastingFindings } from './lasting-findings.ts';
 import { createLifecycle, type Part } from './lifecycle.ts';
-import { AUDIT_LOOKS_MS, SAGA_FORWARD_MS } from './limits.ts';
+import { AUDIT_LOOKS_MS, OPS_HEADER_BYTES, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
 import { createBroadcast } from './redis/broadcast.ts';
 import { createLimiters } from './redis/limiters.ts';
@@ -202,13 +202,19 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
   let started = false;
   let listening = true;
   const urls = { url: '', opsUrl: '' };
-  const port = (name: keyof typeof urls, app: Hono, host: string, number: number): Part => {
+  const port = (
+    name: keyof typeof urls,
+    app: Hono,
+    host: string,
+    number: number,
+    limits: Partial<ServerLimits> = {},
+  ): Part => {
     let server: Listener | undefined;
     return {
       name: `port ${number}`,
       async start() {
         if (!listening) return;
-        server = await listen(app, { host, port: number });
+        server = await listen(app, { host, port: number, limits });
         urls[name] = server.url;
       },
       stop: () => server?.close(),
@@ -222,7 +228,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       { name: 'peers', stop: () => calls.peers.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
-      port('opsUrl', opsApp, config.opsHost, config.opsPort),
+      port('opsUrl', opsApp, config.opsHost, config.opsPort, { headerBytes: OPS_HEADER_BYTES }),
       port('url', listened, config.host, config.port),
     ],
     log,
