@@ -212,6 +212,8 @@ export const SERVICE_TOKEN_FRESH_MS = 30_000;
 export const SERVICE_TOKEN_CACHE = 5_000;
 /** Modules call each other in a chain of three at most, as needs have no cycle; more is a bug that would not end. */
 export const CALL_DEPTH = 8;
+/** Processes of two versions answer by turns while they are replaced; that counts as over after this long without. */
+export const SKEW_KEEP_MS = 30_000;
 /** One call's input; that of an order of 2,000 lines is 0.2 MB. */
 export const CALL_BYTES = 8 * 1024 * 1024;
 /** One call's answer; 2,000 products with all their variants are some MB. */

@@ -1,4 +1,5 @@
 import { Gauge, type Registry } from 'prom-client';
+import { SKEW_KEEP_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** Which calls of which modules are known differently by the processes that host them. */
@@ -9,29 +10,33 @@ export interface Skew {
   readonly calls: readonly string[];
 }
 
-export function createSkew(registry: Registry, log: Logger): Skew {
-  const differing = new Set<string>();
+/** A difference stays until no process has shown it for SKEW_KEEP_MS; `now` is monotonic, in milliseconds. */
+export function createSkew(registry: Registry, log: Logger, now = () => performance.now()): Skew {
+  /** When each call was last seen to differ. While a module's processes are replaced, both kinds answer by turns. */
+  const differing = new Map<string, number>();
   const gauge = new Gauge({
     name: 'banyan_contract_skew',
-    help: 'Whether the last answer of a call came from a process whose contract of it differs from ours.',
+    help: 'Whether an answer of a call came from a process whose contract of it differs from ours, of late.',
     labelNames: ['module', 'call'] as const,
     registers: [registry],
   });
   return {
     note(module, call, sameContract) {
       const name = `${module}.${call}`;
-      if (sameContract !== differing.has(name)) return;
-      gauge.set({ module, call }, sameContract ? 0 : 1);
-      if (sameContract) {
-        differing.delete(name);
-        log.info({ call: name }, 'a peer knows the call as we do again');
-      } else {
-        differing.add(name);
+      const seenAt = differing.get(name);
+      if (!sameContract) {
+        differing.set(name, now());
+        if (seenAt !== undefined) return;
+        gauge.set({ module, call }, 1);
         log.warn({ call: name }, 'a peer has another version of the contract');
+      } else if (seenAt !== undefined && now() - seenAt >= SKEW_KEEP_MS) {
+        differing.delete(name);
+        gauge.set({ module, call }, 0);
+        log.info({ call: name }, 'all peers know the call as we do again');
       }
     },
     get calls() {
-      return [...differing].sort();
+      return [...differing.keys()].sort();
     },
   };
 }
