@@ -24,7 +24,7 @@ export const fault: Fault = {
   name: 'exit-at-failpoints',
   run(context) {
     const { short, random, seed } = context;
-    const each = short ? 3 : 20;
+    const each = short ? 2 : 20;
     const log = join(context.folder, 'failpoints.log');
     let isOver = false;
 

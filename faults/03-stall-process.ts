@@ -35,15 +35,20 @@ export const fault: Fault = {
       load: { ordersPerSecond: short ? 30 : 20, attemptMs: CLIENT_MS },
       async inject({ cluster }, say) {
         const stalls = plan(short, random);
-        for (const [index, { role, forMs }] of stalls.entries()) {
+        let count = 0;
+        const stall = async ({ role, forMs }: Stall) => {
           const victim = pick(random, role === 'http' ? cluster.http : cluster.workers);
-          say(`stall ${index + 1} of ${stalls.length}, ${victim.name} for ${forMs} ms`);
+          count += 1;
+          say(`stall ${count} of ${stalls.flat().length}, ${victim.name} for ${forMs} ms`);
           held.push(...(await stopAmidWork(cluster, victim)));
           await sleep(forMs);
           victim.signal('SIGCONT');
+        };
+        for (const together of stalls) {
+          await Promise.all(together.map(stall));
           await sleep(pickNumber(random, 1_000, 3_000));
         }
-        return { injected: stalls.length };
+        return { injected: count };
       },
       // Once all is settled, so that the stopped ones had time for their late words.
       inspect: ({ cluster }) => checkTakenOver(cluster, held),
@@ -51,13 +56,25 @@ export const fault: Fault = {
   },
 };
 
-/** Besides the long stalls some short ones, in which nobody may take anything over. */
-function plan(short: boolean, random: () => number): Stall[] {
+/** Besides the long stalls some short ones, in which nobody may take anything over. Those of one list come together. */
+function plan(short: boolean, random: () => number): Stall[][] {
   const brief = (role: Stall['role']) => ({ role, forMs: pickNumber(random, 500, 3_000) });
   const worker = { role: 'worker', forMs: short ? WORKER_STALL_SHORT_MS : WORKER_STALL_MS } as const;
   const http = { role: 'http', forMs: HTTP_STALL_MS } as const;
-  if (short) return [brief('worker'), brief('http'), worker, http, brief('worker')];
-  return [worker, http, brief('worker'), worker, http, brief('http'), worker, http, worker, brief('worker')];
+  if (short) return [[brief('worker')], [brief('http')], [worker, http], [brief('worker')]];
+  const all = [
+    worker,
+    http,
+    brief('worker'),
+    worker,
+    http,
+    brief('http'),
+    worker,
+    http,
+    worker,
+    brief('worker'),
+  ];
+  return all.map((each) => [each]);
 }
 
 /** Stops the process while it holds work, and resolves with that work. */

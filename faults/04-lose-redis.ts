@@ -43,7 +43,7 @@ export const fault: Fault = {
         for (const [index, loss] of losses.entries()) {
           const name = nameOf(loss);
           say(`loss ${index + 1} of ${losses.length}: ${name}`);
-          await sleep(pickNumber(random, 2_000, 4_000));
+          await sleep(pickNumber(random, short ? 1_000 : 2_000, short ? 2_000 : 4_000));
           problems.push(...(await lose(cluster, load, loss)));
           const { tookMs, left } = await awaitDelivery(cluster);
           if (left > 0) problems.push(`${name}: ${left} events were not delivered ${DELIVERED_MS} ms later`);

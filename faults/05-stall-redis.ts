@@ -24,7 +24,7 @@ export const fault: Fault = {
       async inject({ cluster, load }, say) {
         const durations: number[] = [];
         for (let stall = 1; stall <= stalls; stall += 1) {
-          await sleep(pickNumber(random, 1_000, 3_000));
+          await sleep(pickNumber(random, 1_000, short ? 2_000 : 3_000));
           say(`stall ${stall} of ${stalls}`);
           const before = load.attempts.length;
           await cluster.redis.kill('SIGSTOP');

@@ -46,7 +46,7 @@ export const fault: Fault = {
               const seen = load.attempts.length;
               disk.fill();
               if (time % 2 === 0) await useUpLog(cluster);
-              if (await keepFull(disk, load, pickNumber(random, 2_000, 6_000))) felt += 1;
+              if (await keepFull(disk, load, pickNumber(random, 2_000, short ? 3_000 : 6_000))) felt += 1;
               const answers = load.attempts.slice(seen);
               refused += answers.filter(({ outcome }) => outcome.startsWith('503')).length;
               const tookMs = await recover(disk, load);

@@ -24,7 +24,7 @@ export const fault: Fault = {
   name: 'late-commits',
   run(context) {
     const { short, random } = context;
-    const times = short ? 6 : 30;
+    const times = short ? 5 : 30;
     const late: string[] = [];
     return underLoad(context, {
       cluster: { http: 2, workers: RELAYS },
@@ -35,7 +35,7 @@ export const fault: Fault = {
         for (let time = 1; time <= times; time += 1) {
           held.push(holdEvents(cluster, random));
           say(`transaction ${time} of ${times} is held open for ${HOLD_MS} ms`);
-          await sleep(pickNumber(random, 1_000, 4_000));
+          await sleep(pickNumber(random, 1_000, short ? 2_000 : 4_000));
         }
         late.push(...(await Promise.all(held)).flat());
         const committedMs = performance.now();

@@ -20,7 +20,7 @@ export const fault: Fault = {
   anyPlacement: true,
   run(context) {
     const { short, random } = context;
-    const stops = short ? 6 : 20;
+    const stops = short ? 5 : 20;
     return underLoad(context, {
       cluster: { http: short ? 2 : 3, workers: 1 },
       placed: { replicas: ({ roles }) => (roles.includes('http') ? 2 : 1) },

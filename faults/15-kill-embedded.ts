@@ -56,7 +56,7 @@ interface Trade {
 
 async function killUnderLoad(context: FaultContext, { dataDir, shop, load }: Trade): Promise<FaultResult> {
   const { short, random } = context;
-  const kills = short ? 6 : 50;
+  const kills = short ? 5 : 50;
   const problems: string[] = [];
   for (let kill = 1; kill <= kills; kill += 1) {
     await load.reached(load.acknowledged + 5);
