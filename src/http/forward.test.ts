@@ -3,6 +3,7 @@ import { Registry } from 'prom-client';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { sleep } from '../deadline.ts';
+import { AppError } from '../errors.ts';
 import { defineModule } from '../module.ts';
 import type { PeerLimits } from '../peers/limits.ts';
 import type { Peer, PeerRequest } from '../peers/peer.ts';
@@ -74,7 +75,9 @@ function startPair(
   const seen: Record<string, unknown>[] = [];
   const answerHeaders: Record<string, string> = {};
   const tokens = createServiceTokens('a secret of this test, long enough to be one');
-  const log = createLogger({ level: 'silent', pretty: false });
+  const logged: Record<string, unknown>[] = [];
+  const destination = { write: (line: string) => void logged.push(JSON.parse(line)) };
+  const log = createLogger({ level: 'info', pretty: false, destination });
   const common = {
     config: {
       rateLimit: undefined,
@@ -143,6 +146,7 @@ function startPair(
   return {
     sent,
     seen,
+    logged,
     answerHeaders,
     ask: async (path: string, init: RequestInit & { from?: string } = {}) =>
       await publicApp.request(`/api/v1${path}`, init, {
@@ -241,6 +245,29 @@ describe('a request that is passed on', () => {
     void ask('/things/hangs');
     await sleep(50);
     expect((await ask('/things/1')).status).toBe(200);
+  });
+
+  it('is no failure of its module when its client leaves', async () => {
+    const { promise: sent, resolve } = Promise.withResolvers<PeerRequest>();
+    const hanging: Peer = {
+      module: 'thing',
+      state: 'up',
+      async send(request) {
+        resolve(request);
+        return await new Promise((_, reject) =>
+          request.signal?.addEventListener('abort', () =>
+            reject(new AppError('unavailable', 'gone', 'gone')),
+          ),
+        );
+      },
+    };
+    const { ask, logged } = startPair({}, { peer: hanging });
+    const client = new AbortController();
+    const answer = ask('/things/1', { signal: client.signal });
+    await sent;
+    client.abort();
+    expect((await answer).status).toBe(499);
+    expect(logged.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
   it('is refused at the edge for want of a token, a size or a key, and goes nowhere', async () => {

@@ -29,6 +29,9 @@ export interface Forward {
 /** An answer that was read whole. */
 type Received = Omit<PeerAnswer, 'body'> & { readonly body: Buffer<ArrayBuffer> };
 
+/** What proxies write down for a request whose client did not wait; no answer has it. */
+const CLIENT_LEFT: number = 499;
+
 /** Headers of one connection only (RFC 9110), which end here in both directions. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -115,6 +118,8 @@ export function createForwardHandler(
       const answer = await runInContext({ ...context, userId }, () => send(c, userId));
       return passOn(c, answer);
     } catch (error) {
+      // Nobody hears it; counted as it is, and not as an outage of the module.
+      if (c.req.raw.signal.aborted) return c.body(null, CLIENT_LEFT as StatusCode);
       return respond(c, failureOf(edge.log, c, error), { shared: false });
     }
   };
