@@ -37,6 +37,8 @@ export interface Stage {
   thing(name: string): string;
   /** Sends a request and writes it down. `path` is below `/api/v1` unless it begins with `!`, as `!/docs`. */
   send(method: string, path: string, sending?: Sending): Promise<Answer>;
+  /** Sends a request and does not write it down. */
+  ask(method: string, path: string, sending?: Sending): Promise<Answer>;
   /** Repeats a request until its answer is as wanted, and writes down the last one only. Rejects after 20 s. */
   eventually(
     method: string,
@@ -44,6 +46,8 @@ export interface Stage {
     sending: Sending,
     isSo: (answer: Answer) => boolean,
   ): Promise<Answer>;
+  /** Writes down what a scenario worked out itself, since a mask hides it. */
+  note(text: string): void;
   /** Resolves when no event, order, payment or mail is under way any more. */
   settle(): Promise<void>;
 }
@@ -90,6 +94,7 @@ export function createStage(options: {
     people,
     things,
     settle,
+    note: (text) => transcript.note(text),
     person: (name) => wanted(people, name),
     thing: (name) => wanted(things, name),
     async send(method, path, sending = {}) {
@@ -98,6 +103,7 @@ export function createStage(options: {
       transcript.exchange(request, answer);
       return answer;
     },
+    ask: (method, path, sending = {}) => client.send(requestOf(method, path, sending)),
     async eventually(method, path, sending, isSo) {
       const request = requestOf(method, path, sending);
       const endsAt = performance.now() + EVENTUALLY_MS;

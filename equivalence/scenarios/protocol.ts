@@ -1,5 +1,5 @@
 import { OWN_TRACE } from '../masks.ts';
-import type { Scenario } from '../stage.ts';
+import type { Scenario, Sending, Stage } from '../stage.ts';
 
 const NOBODY = '019a0000-0000-7000-8000-000000000000';
 const MEBIBYTE = 1_048_576;
@@ -178,6 +178,23 @@ export const protocol: readonly Scenario[] = [
     },
   },
   {
+    name: 'a request counts once against the limit, wherever it is answered',
+    async run(stage) {
+      const as = stage.person('anna');
+      for (const path of [
+        '/users/me',
+        '/products?limit=1',
+        `/orders/${stage.thing('euros')}?expand=user,items.product,payment`,
+        `/payments/${stage.thing('payment')}`,
+        '/nothing',
+      ]) {
+        for (const sending of [{ as }, {}]) {
+          stage.note(`${path} counts ${await costOf(stage, path, sending)}`);
+        }
+      }
+    },
+  },
+  {
     name: 'answers are compressed for who asks for it',
     async run(stage) {
       const anna = stage.person('anna');
@@ -224,3 +241,15 @@ export const protocol: readonly Scenario[] = [
     },
   },
 ];
+
+/** By how much the limit of who asks is less after a second request than after the first. */
+async function costOf(stage: Stage, path: string, sending: Sending): Promise<number> {
+  const left = async () => {
+    const answer = await stage.ask('GET', path, sending);
+    return Number(/;r=(\d+);/.exec(answer.header('ratelimit') ?? '')?.[1]);
+  };
+  const first = await left();
+  const cost = first - (await left());
+  // A new minute began in between; so these requests are not written down.
+  return cost < 0 ? await costOf(stage, path, sending) : cost;
+}
