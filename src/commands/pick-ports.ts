@@ -27,6 +27,13 @@ export async function pickPorts(count: number): Promise<number> {
   );
 }
 
+/** Those of `count` ports from `first` on that another program listens on. */
+export async function takenPorts(first: number, count: number): Promise<number[]> {
+  const ports = Array.from({ length: count }, (_, index) => first + index);
+  const free = await Promise.all(ports.map(isFree));
+  return ports.filter((_, index) => !free[index]);
+}
+
 async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   try {

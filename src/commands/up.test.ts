@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -44,6 +46,17 @@ processes:
     expect.stringContaining('DATABASE_URL: '),
     expect.stringContaining('REDIS_URL: '),
   ]);
+});
+
+test('ports that another program has are told before anything starts', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  const args = ['up', 'monolith', '--port', '0', '--ops-port', String(port), '--data-dir', dataDir];
+  const { code, err } = await runBanyan(args, {});
+  other.close();
+  expect(code).toBe(78);
+  expect(err).toContain(`OPS_PORT: ${port} is in use already`);
 });
 
 test('a port that is no port is told too', async () => {

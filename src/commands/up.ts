@@ -14,7 +14,7 @@ import { type Placement, placementNames, readPlacement } from '../placement/plac
 import { placementProblems } from '../placement/problems.ts';
 import { nestedVariableOf, type SettingName, settingTable } from '../settings.ts';
 import { loadShop } from './load-shop.ts';
-import { pickPorts } from './pick-ports.ts';
+import { pickPorts, takenPorts } from './pick-ports.ts';
 import { createPrefix } from './prefix-lines.ts';
 import { addSettings } from './setting-options.ts';
 import { supervise } from './supervise.ts';
@@ -112,6 +112,15 @@ async function portsOf(placement: Placement, config: Config | undefined, problem
   if (!isRow(opsPort)) problems.push(`OPS_PORT: ${count} processes need ${count} ports from ${opsPort} on`);
   if (port !== 0 && opsPort !== 0 && Math.abs(port - opsPort) < count) {
     problems.push(`OPS_PORT: ${count} processes need ${count} ports each, so it is that far from PORT`);
+  }
+  // Or another shop's answers would be taken for those of a process that could not start.
+  for (const [setting, given] of [
+    ['PORT', port],
+    ['OPS_PORT', opsPort],
+  ] as const) {
+    if (given === 0 || !isRow(given)) continue;
+    for (const taken of await takenPorts(given, count))
+      problems.push(`${setting}: ${taken} is in use already`);
   }
   // One row for both, which so cannot overlap.
   const free = port === 0 || opsPort === 0 ? await pickPorts(2 * count) : 0;
