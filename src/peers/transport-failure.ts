@@ -24,7 +24,9 @@ const NOT_CONNECTED = new Set([
 
 export function failureOfRequest(error: unknown): TransportFailure {
   if (error instanceof TransportFailure) return error;
-  const code = (error as { code?: unknown }).code;
-  const sent = typeof code !== 'string' || !NOT_CONNECTED.has(code);
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  // A route may be lost under a connection as well, with a request on it.
+  const wasConnected = syscall !== undefined && syscall !== 'connect';
+  const sent = typeof code !== 'string' || !NOT_CONNECTED.has(code) || wasConnected;
   return new TransportFailure(sent ? 'the connection broke off' : 'no connection', { sent, cause: error });
 }
