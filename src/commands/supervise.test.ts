@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import { afterEach, expect, test } from 'vitest';
 import type { ProcessState } from './supervise.ts';
 
-const standIn = createRequire(import.meta.url).resolve('../testing/supervise-stand-in.ts');
+const require = createRequire(import.meta.url);
+const standIn = require.resolve('../testing/supervise-stand-in.ts');
 
 interface Told {
   readonly name?: string;
