@@ -252,3 +252,5 @@ export const PEER_RETRY_MAX_MS = 500;
 export const PEER_RESOLVE_MS = 10_000;
 /** Requests to peers that are still open when the process stops are cut off after this. */
 export const PEER_CLOSE_MS = 5_000;
+/** Answers up to this length are read from a peer before they are handed on; the longest list of products has about 1.5 MB. */
+export const FORWARD_WHOLE_BYTES = 4 * 1024 * 1024;

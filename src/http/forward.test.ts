@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { Registry } from 'prom-client';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -298,6 +298,25 @@ describe('an answer that is passed on', () => {
     expect(headers.get('x-own')).toBe('kept');
     for (const name of ['connection', 'x-hop', 'keep-alive', 'banyan-peer'])
       expect(headers.get(name)).toBeNull();
+  });
+
+  it('comes as a stream when its length is not told', async () => {
+    const body = new PassThrough();
+    const peer: Peer = {
+      module: 'thing',
+      state: 'up',
+      send: async (_, read) =>
+        await read({ status: 200, headers: { 'content-type': 'text/event-stream' }, body }),
+    };
+    const { ask } = startPair({}, { peer });
+    const answer = await ask('/things/1');
+    const reader = answer.body!.getReader();
+    // The rest is not even written yet.
+    body.write('data: 1\n\n');
+    expect(Buffer.from((await reader.read()).value!).toString()).toBe('data: 1\n\n');
+    body.end('data: 2\n\n');
+    expect(Buffer.from((await reader.read()).value!).toString()).toBe('data: 2\n\n');
+    expect((await reader.read()).done).toBe(true);
   });
 
   it('is 304 and without a body when the client has it', async () => {

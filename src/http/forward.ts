@@ -1,7 +1,8 @@
+import { Readable } from 'node:stream';
 import type { StatusCode } from 'hono/utils/http-status';
 import { currentContext, runInContext } from '../context.ts';
 import { invariant } from '../errors.ts';
-import { CALL_ANSWER_BYTES, FORWARD_GRACE_MS } from '../limits.ts';
+import { FORWARD_GRACE_MS, FORWARD_WHOLE_BYTES } from '../limits.ts';
 import type { Peer, PeerAnswer } from '../peers/peer.ts';
 import { readAnswer } from '../peers/read-answer.ts';
 import {
@@ -26,8 +27,8 @@ export interface Forward {
   readonly tokens: ServiceTokens;
 }
 
-/** An answer that was read whole. */
-type Received = Omit<PeerAnswer, 'body'> & { readonly body: Buffer<ArrayBuffer> };
+/** An answer that was read whole, or comes as a stream. */
+type Received = Omit<PeerAnswer, 'body'> & { readonly body: Buffer<ArrayBuffer> | ReadableStream };
 
 /** What proxies write down for a request whose client did not wait; no answer has it. */
 const CLIENT_LEFT: number = 499;
@@ -65,7 +66,8 @@ const OURS = new Set(['host', 'content-length', 'expect', 'accept-encoding', 'x-
  * A route of a module that runs elsewhere. Its sender is checked and counted here, and what is asked is passed on to
  * the module's process, which checks the user's token again and does the rest. A body up to a mebibyte is read first:
  * so a slow client holds nothing but this process, and a peer that just went away can be replaced by another. A
- * longer one is streamed. An answer is read whole too: who never takes it holds no connection to the module.
+ * longer one is streamed. An answer that says how long it is, and is not longer than some mebibytes, is read whole as
+ * well: a client who never takes it holds no connection to the module. Any other is handed on as it comes.
  */
 export function createForwardHandler(
   edge: Edge,
@@ -104,7 +106,12 @@ export function createForwardHandler(
         repeatable: isRead,
         signal: request.signal,
       },
-      async (answer) => ({ ...answer, body: await readAnswer(answer, CALL_ANSWER_BYTES) }),
+      async (answer) => ({
+        ...answer,
+        body: isShort(request.method, answer)
+          ? await readAnswer(answer, FORWARD_WHOLE_BYTES)
+          : (Readable.toWeb(answer.body) as ReadableStream),
+      }),
     );
   }
 
@@ -137,6 +144,11 @@ function passOn(c: HttpContext, { status, headers, body }: Received): Response {
   }
   const isBodyless = status === 204 || status === 304 || c.req.method === 'HEAD';
   return isBodyless ? c.body(null, status as StatusCode) : c.body(body, status as 200);
+}
+
+function isShort(method: string, { status, headers }: PeerAnswer): boolean {
+  if (method === 'HEAD' || status === 204 || status === 304) return true;
+  return Number(headers['content-length'] ?? Number.POSITIVE_INFINITY) <= FORWARD_WHOLE_BYTES;
 }
 
 function headersToSend(headers: Headers): Record<string, string> {
