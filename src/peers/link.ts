@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Client, Pool } from 'undici';
+import { sleep } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { PeerLimits } from './limits.ts';
 import type { PeerAnswer, PeerRequest } from './peer.ts';
@@ -10,8 +11,8 @@ export interface Link {
   readonly origin: string;
   /** Requests whose answer is not there, or not whole. */
   readonly inFlight: number;
-  /** When it may be chosen again after failures, by `performance.now()`. */
-  readonly ejectedUntil: number;
+  /** When it last failed, if it is left out, by `performance.now()`; undefined: it may be chosen. */
+  readonly leftOutSince: number | undefined;
   /**
    * Sends the request and reads its answer. Rejects with a `TransportFailure` when there was none, or as `read` does.
    * When `signal` aborts, the request ends at the peer too, and so does an answer that was handed on unread.
@@ -19,9 +20,12 @@ export interface Link {
   send<T>(request: PeerRequest, signal: AbortSignal, read: (answer: PeerAnswer) => Promise<T>): Promise<T>;
   /** Whether its event loop turns. */
   lives(): Promise<boolean>;
-  /** Leaves it out for a while that doubles from failure to failure. False if it is left out already. */
+  /**
+   * Leaves it out until it is seen to live, and for a while at least that doubles from failure to failure: some live
+   * and fail. False if it is left out already.
+   */
   eject(): boolean;
-  /** It was seen to live: it may be chosen again. */
+  /** It may be chosen again. */
   readmit(): void;
   /** Takes no more requests, and ends with the last of those in flight. */
   close(): Promise<void>;
@@ -55,21 +59,35 @@ export function createLink(origin: string, limits: PeerLimits): Link {
   });
   const waiting = new Set<Waiting>();
   let failures = 0;
-  let ejectedUntil = Number.NEGATIVE_INFINITY;
+  let closed = false;
+  let leftOut: { since: number; readonly over: AbortController } | undefined;
   let watch: NodeJS.Timeout | undefined;
   let probing = false;
 
   function eject(): boolean {
-    // Requests that were lost together are one failure.
-    if (performance.now() < ejectedUntil) return false;
-    const ms = Math.min(limits.ejectMs * 2 ** failures, limits.ejectMaxMs);
+    if (closed) return false;
+    if (leftOut !== undefined) {
+      // Requests that were lost together are one failure; but where all are left out, others have their turn first.
+      leftOut.since = performance.now();
+      return false;
+    }
+    const over = new AbortController();
+    leftOut = { since: performance.now(), over };
+    void watchReturn(Math.min(limits.ejectMs * 2 ** failures, limits.ejectMaxMs), over.signal);
     failures += 1;
-    ejectedUntil = performance.now() + ms;
     return true;
   }
 
   function readmit(): void {
-    ejectedUntil = Number.NEGATIVE_INFINITY;
+    leftOut?.over.abort();
+    leftOut = undefined;
+  }
+
+  /** Asks it, so that no request has to find out, and its return is seen as soon as may be. */
+  async function watchReturn(leastMs: number, over: AbortSignal): Promise<void> {
+    await sleep(leastMs, over);
+    while (!over.aborted && !(await lives())) await sleep(limits.probeEveryMs, over);
+    if (!over.aborted) readmit();
   }
 
   async function lives(): Promise<boolean> {
@@ -116,8 +134,8 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     get inFlight() {
       return waiting.size;
     },
-    get ejectedUntil() {
-      return ejectedUntil;
+    get leftOutSince() {
+      return leftOut?.since;
     },
     async send(request, signal, read) {
       const controller = new AbortController();
@@ -164,11 +182,14 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     eject,
     readmit,
     async close() {
+      closed = true;
+      leftOut?.over.abort();
       // The last requests are watched as all others, so the probes' connection goes after them.
       await Promise.allSettled([pool.close()]);
       await Promise.allSettled([probes.close()]);
     },
     async destroy() {
+      leftOut?.over.abort();
       await Promise.allSettled([pool.destroy(), probes.destroy()]);
     },
   };

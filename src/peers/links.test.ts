@@ -113,6 +113,21 @@ it('takes a process back after a while', async () => {
   expect(peer.state).toBe('up');
 });
 
+it('has the rest asked for a process that failed, so that no request finds out whether it is back', async () => {
+  const [leaving, staying] = [await standIn(), await standIn()];
+  const peer = peerOf([leaving.url, staying.url], { ejectMs: 1 });
+  const { port } = leaving;
+  await leaving.close();
+  for (let number = 1; number <= 20; number += 1) await peer.send(request(), read);
+  expect(staying.received).toHaveLength(20);
+  const back = await startPeerStandIn(port);
+  open.push(back);
+  while (back.received.length === 0) await peer.send(request(), read);
+  // And then the other may go: the one that is back is known.
+  await staying.close();
+  expect(await peer.send(request({ repeatable: true }), read)).toBe(String(port));
+});
+
 it('sends what a stopped process owes to another one', async () => {
   const [stopped, living] = [await standIn(), await standIn()];
   stopped.freeze();

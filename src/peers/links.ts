@@ -5,7 +5,7 @@ import { TransportFailure } from './transport-failure.ts';
 
 /** The processes of one module, as DNS and their behaviour tell. */
 export interface Links {
-  /** The least loaded of those that are not left out. Fails with a `TransportFailure` when no address is known. */
+  /** The least loaded of those that are not left out, else the one that has been for longest. Fails with a `TransportFailure` when no address is known. */
   choose(): Promise<Link>;
   /** Leaves the link out for a while, and has its name looked up again. */
   failed(link: Link, failure: TransportFailure): void;
@@ -73,8 +73,7 @@ export function createLinks(options: {
   return {
     async choose() {
       const all = await known();
-      const now = performance.now();
-      const healthy = all.filter((link) => link.ejectedUntil <= now);
+      const healthy = all.filter((link) => link.leftOutSince === undefined);
       turn += 1;
       const inTurn = (healthy.length > 0 ? healthy : all).map((link, index, { length }) => ({
         link,
@@ -83,12 +82,11 @@ export function createLinks(options: {
       const order = (one: (typeof inTurn)[number], other: (typeof inTurn)[number]) =>
         healthy.length > 0
           ? one.link.inFlight - other.link.inFlight || one.place - other.place
-          : one.link.ejectedUntil - other.link.ejectedUntil;
+          : one.link.leftOutSince! - other.link.leftOutSince!;
       return inTurn.sort(order)[0]!.link;
     },
     get someHealthy() {
-      const now = performance.now();
-      return [...links.values()].some((link) => link.ejectedUntil <= now);
+      return [...links.values()].some((link) => link.leftOutSince === undefined);
     },
     failed(link, failure) {
       if (link.eject()) onEject(link.origin, failure);

@@ -105,8 +105,10 @@ export function createPeer(options: {
     const held = breaker.isolate();
     log.warn({ peer: module }, 'a module in another process is down');
     events.state('down');
-    do await sleep(limits.probeEveryMs, closing.signal);
-    while (!closing.signal.aborted && !(await links.anyLives()));
+    // At once, as a process may have come back that nobody has asked since.
+    while (!closing.signal.aborted && !(await links.anyLives())) {
+      await sleep(limits.probeEveryMs, closing.signal);
+    }
     if (closing.signal.aborted) return;
     isDown = false;
     held.dispose();
