@@ -20,6 +20,9 @@ export const MAIL_ATTEMPTS = 48;
 export const MAIL_BACKOFF_MS = 1_000;
 export const MAIL_BACKOFF_MAX_MS = 60 * 60 * 1000;
 
+/** Mail that another module's absence holds up is looked at again after this; it is no try, so it costs none. */
+export const MAIL_OUTAGE_WAIT_MS = 5_000;
+
 /** Lines of an order that its mail lists; longer ones are cut by mail programs at about 100 kB anyway. */
 export const MAIL_LINES = 200;
 

@@ -1,7 +1,7 @@
 import type { orderContract } from '#modules/order/contract';
 import type { userContract } from '#modules/user/contract';
 import { backoffMs, withDeadline } from '#platform/deadline';
-import { AppError } from '#platform/errors';
+import { AppError, isUnavailable } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
 import type { Uses } from '#platform/rpc/contract';
 import { type Receipt, writeLetter } from './letter.ts';
@@ -11,12 +11,21 @@ import {
   MAIL_BACKOFF_MS,
   MAIL_BATCH,
   MAIL_LEASE_MS,
+  MAIL_OUTAGE_WAIT_MS,
   MAILS_AT_ONCE,
   SEND_TIMEOUT_MS,
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import type { Mailer, Sent } from './mailer.ts';
-import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
+import {
+  claimDueMail,
+  type EndState,
+  endMail,
+  isHeld,
+  postponeMail,
+  renewLeases,
+  returnMail,
+} from './store.ts';
 
 export type NotificationContext = ModuleContext<{
   user: Uses<typeof userContract, 'profiles'>;
@@ -101,6 +110,7 @@ export function createSender({ database, needs, log }: NotificationContext, mail
 
   async function sendOne(mail: ClaimedMail, facts: Facts): Promise<void> {
     const { id, about } = mail;
+    let isOnItsWay = false;
     try {
       if (stopping) return await giveBack(mail, 0, 'stopped');
       const to = (await facts.addresses()).get(mail.userId);
@@ -109,9 +119,12 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       const outgoing = { id, to, ...writeLetter(about, receipt) };
       // A process that was stopped may come back when another one has long sent it.
       if (!(await isHeld(database, mail))) return void held.delete(mail);
+      isOnItsWay = true;
       await end(mail, await withDeadline(mailer.send(outgoing), SEND_TIMEOUT_MS, `sending mail ${id}`));
     } catch (error) {
-      await tryLater(mail, error).catch((cause: unknown) => {
+      // Another module is away: that says nothing of this mail, and is no try of sending it.
+      const isOutage = !isOnItsWay && isUnavailable(error);
+      await (isOutage ? awaitOthers(mail, error) : tryLater(mail, error)).catch((cause: unknown) => {
         // The lease runs out by itself, and the mail is claimed again.
         log.warn({ err: cause, mailId: id }, 'could not record a failed mail');
       });
@@ -128,6 +141,12 @@ export function createSender({ database, needs, log }: NotificationContext, mail
     if (sent.state === 'sent') return await finish(mail, 'sent', null);
     log.error({ mailId: mail.id, kind: mail.about.kind, reason: sent.reason }, 'mail refused by its server');
     await finish(mail, 'failed', sent.reason);
+  }
+
+  async function awaitOthers(mail: ClaimedMail, { code }: AppError): Promise<void> {
+    log.warn({ mailId: mail.id, kind: mail.about.kind, reason: code }, 'mail waits for another module');
+    held.delete(mail);
+    await returnMail(database, mail, MAIL_OUTAGE_WAIT_MS, code);
   }
 
   async function tryLater(mail: ClaimedMail, error: unknown): Promise<void> {

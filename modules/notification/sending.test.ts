@@ -312,13 +312,17 @@ describe('a server that is down', () => {
 });
 
 describe('a user module that is away', () => {
-  it('delays the mail', async () => {
+  it('delays the mail, however often it is looked at, and costs it no try', async () => {
     userModuleAway = true;
     const id = await passwordChanged(newUser());
-    await becomes(id, { state: 'queued', error: 'peer_down' });
+    for (let look = 1; look <= 3; look += 1) {
+      await becomes(id, { state: 'queued', attempts: 0, error: 'peer_down' });
+      await makeDue(id);
+    }
+    await becomes(id, { state: 'queued', attempts: 0, error: 'peer_down' });
     userModuleAway = false;
     await makeDue(id);
-    await becomes(id, { state: 'sent' });
+    await becomes(id, { state: 'sent', attempts: 1 });
   });
 });
 

@@ -90,6 +90,23 @@ export async function postponeMail(
     .where(isStillHeld(claimed));
 }
 
+/** The same for mail that was never on its way: the claim does not count as a try. */
+export async function returnMail(
+  on: Queryable,
+  claimed: ClaimedMail,
+  waitMs: number,
+  error: string,
+): Promise<void> {
+  await on.db
+    .update(mail)
+    .set({
+      attempts: claimed.attempts - 1,
+      lastError: error,
+      dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'`,
+    })
+    .where(isStillHeld(claimed));
+}
+
 function isStillHeld(claimed: ClaimedMail) {
   return and(eq(mail.id, claimed.id), eq(mail.fence, claimed.fence), eq(mail.state, 'queued'));
 }
