@@ -75,3 +75,10 @@ test('one violation of each invariant is named, and exit code 1 says so', async 
   expect(named('I5', 'notification')).toBe(true);
   expect(named('I6', gap)).toBe(true);
 });
+
+test('where no module is, an audit does not say that all is well', async () => {
+  const env = { MODULES: '', SERVICE_SECRET: 'a secret of this test, long enough' };
+  const { code, out, err } = await runBanyan(['audit'], env);
+  expect([code, out]).toEqual([78, '']);
+  expect(err).toContain('MODULES names no module');
+});

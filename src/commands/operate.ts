@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { Config } from '../config.ts';
 import type { Shop } from '../shop.ts';
 import type { Operations } from './control.ts';
 import { findRunningShop } from './control-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { loadShop } from './load-shop.ts';
 import { commandLog, configOf } from './setting-options.ts';
+import { printError } from './terminal.ts';
 
 /** What operators may do to a shop that this process has open. */
 export function operationsOf(shop: Shop): Operations {
@@ -25,6 +27,7 @@ export async function operate<Result>(
   work: (operations: Operations) => Promise<Result>,
 ): Promise<Result> {
   const config = configOf(command);
+  tellPart(config);
   if (config.database === undefined) {
     const running = await findRunningShop(config.dataDir);
     if (running !== undefined) return await work(running);
@@ -39,6 +42,17 @@ export async function operate<Result>(
   } finally {
     await shop.stop();
   }
+}
+
+/** An audit of a part must not be read as one of the whole shop, nor a gateway's emptiness as health. */
+function tellPart({ modules }: Config): void {
+  if (modules?.length === 0) {
+    throw new CommandError(
+      exitCodes.config,
+      'MODULES names no module: unset it, and give the databases of all',
+    );
+  }
+  if (modules !== undefined) printError(`MODULES is set: this is about ${modules.join(', ')} alone`);
 }
 
 /** Whether a shop was ever opened in this folder. */
