@@ -17,15 +17,7 @@ import {
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import type { Mailer, Sent } from './mailer.ts';
-import {
-  claimDueMail,
-  type EndState,
-  endMail,
-  isHeld,
-  postponeMail,
-  renewLeases,
-  returnMail,
-} from './store.ts';
+import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
 
 export type NotificationContext = ModuleContext<{
   user: Uses<typeof userContract, 'profiles'>;
@@ -145,8 +137,8 @@ export function createSender({ database, needs, log }: NotificationContext, mail
 
   async function awaitOthers(mail: ClaimedMail, { code }: AppError): Promise<void> {
     log.warn({ mailId: mail.id, kind: mail.about.kind, reason: code }, 'mail waits for another module');
-    held.delete(mail);
-    await returnMail(database, mail, MAIL_OUTAGE_WAIT_MS, code);
+    // It never was on its way, so its claim was no try.
+    await giveBack(mail, MAIL_OUTAGE_WAIT_MS, code, mail.attempts - 1);
   }
 
   async function tryLater(mail: ClaimedMail, error: unknown): Promise<void> {
@@ -165,10 +157,15 @@ export function createSender({ database, needs, log }: NotificationContext, mail
     await endMail(database, mail, state, reason);
   }
 
-  async function giveBack(mail: ClaimedMail, waitMs: number, reason: string): Promise<void> {
+  async function giveBack(
+    mail: ClaimedMail,
+    waitMs: number,
+    reason: string,
+    attempts?: number,
+  ): Promise<void> {
     // Let go of before it is written, or a heartbeat under way would hold it for longer than the wait.
     held.delete(mail);
-    await postponeMail(database, mail, waitMs, reason);
+    await postponeMail(database, mail, waitMs, reason, attempts);
   }
 
   async function sendDue(): Promise<void> {

@@ -77,33 +77,17 @@ export async function endMail(
   await on.db.update(mail).set({ state, lastError: error, endedAt: sql`now()` }).where(isStillHeld(claimed));
 }
 
-/** Gives a claimed mail back, to be tried again after `waitMs`. */
+/** Gives a claimed mail back, to be looked at again after `waitMs`; with other `attempts` when its claim was no try. */
 export async function postponeMail(
   on: Queryable,
   claimed: ClaimedMail,
   waitMs: number,
   error: string,
+  attempts?: number,
 ): Promise<void> {
   await on.db
     .update(mail)
-    .set({ lastError: error, dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'` })
-    .where(isStillHeld(claimed));
-}
-
-/** The same for mail that was never on its way: the claim does not count as a try. */
-export async function returnMail(
-  on: Queryable,
-  claimed: ClaimedMail,
-  waitMs: number,
-  error: string,
-): Promise<void> {
-  await on.db
-    .update(mail)
-    .set({
-      attempts: claimed.attempts - 1,
-      lastError: error,
-      dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'`,
-    })
+    .set({ attempts, lastError: error, dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'` })
     .where(isStillHeld(claimed));
 }
 
