@@ -1,11 +1,10 @@
 import { Hono } from 'hono';
-import { AppError } from '../errors.ts';
 import { CALL_TIMEOUT_MS } from '../limits.ts';
 import type { AnyModule } from '../module.ts';
 import { CLIENT_ADDRESS_HEADER, NOT_HOSTED, PEER_HEADER, SERVICE_TOKEN_HEADER } from '../rpc/call-headers.ts';
 import { readHops } from '../rpc/hops.ts';
 import { notHosted } from '../rpc/server.ts';
-import type { ServiceTokens } from '../rpc/service-token.ts';
+import { noTokens, type ServiceTokens } from '../rpc/service-token.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { HttpContext, HttpEnv } from './http-env.ts';
 import { respond } from './respond.ts';
@@ -25,15 +24,14 @@ export function createForwardServer(options: {
   tokens: ServiceTokens | undefined;
   log: Logger;
 }): Hono<HttpEnv> {
-  const { ownerApp, hosted, tokens, log } = options;
+  const { ownerApp, hosted, log } = options;
+  const tokens = options.tokens ?? noTokens;
   const app = new Hono<HttpEnv>();
   for (const { contract, routes } of options.modules) {
     const { module } = contract;
     const serve = async (c: HttpContext): Promise<Response> => {
       let userId: string | undefined;
       try {
-        if (tokens === undefined)
-          throw new AppError('unauthenticated', 'unauthenticated', 'send it to the shop');
         ({ userId } = await tokens.verify(module, c.req.header(SERVICE_TOKEN_HEADER)));
       } catch (error) {
         return respond(c, failureOf(log, c, error), { shared: false });

@@ -9,7 +9,7 @@ import { CONTRACT_HEADER, NOT_HOSTED, PEER_HEADER } from './call-headers.ts';
 import type { Contract } from './contract.ts';
 import { callHash } from './contract-shape.ts';
 import { readHops } from './hops.ts';
-import type { ServiceTokens } from './service-token.ts';
+import { noTokens, type ServiceTokens } from './service-token.ts';
 import { decodeInput, encodeFailure, encodeOutput, type WireAnswer } from './wire.ts';
 
 /** A module of this process, with its calls as other modules here see them. */
@@ -77,17 +77,6 @@ export function createCallServer(options: {
   });
   return app;
 }
-
-/** Without a secret no token can hold. */
-const noTokens: Pick<ServiceTokens, 'verify'> = {
-  async verify() {
-    throw new AppError(
-      'unauthenticated',
-      'unauthenticated',
-      'this process takes no calls: it has no SERVICE_SECRET',
-    );
-  },
-};
 
 /** As a process that moved a module away answers who has not heard of it yet. */
 export function notHosted(module: string): AppError {

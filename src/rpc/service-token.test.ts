@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 import { uuidv7 } from 'uuidv7';
 import { describe, expect, it } from 'vitest';
-import { createServiceTokens } from './service-token.ts';
+import { createServiceTokens, noTokens } from './service-token.ts';
 
 const SECRET = 'a secret that all processes of this shop share';
 
@@ -53,6 +53,11 @@ describe('a service token', () => {
   it('is missed when it is not there', async () => {
     const refused = createServiceTokens(SECRET).verify('order', undefined);
     await expect(refused).rejects.toMatchObject({ kind: 'unauthenticated', code: 'unauthenticated' });
+  });
+
+  it('opens nothing where there is no secret', async () => {
+    const token = await createServiceTokens(SECRET).issue('order', { userId: undefined });
+    await expect(noTokens.verify('order', token)).rejects.toMatchObject({ kind: 'unauthenticated' });
   });
 
   it.each([

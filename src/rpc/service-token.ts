@@ -28,6 +28,17 @@ export interface ServiceTokens {
   verify(module: string, token: string | undefined): Promise<Caller>;
 }
 
+/** Of a shop without a secret: no token can hold. */
+export const noTokens: Pick<ServiceTokens, 'verify'> = {
+  async verify() {
+    throw new AppError(
+      'unauthenticated',
+      'unauthenticated',
+      'this process takes no calls: it has no SERVICE_SECRET',
+    );
+  },
+};
+
 const ISSUER = 'banyan';
 const TYPE = 'service+jwt';
 const ALGORITHM = 'HS256';
