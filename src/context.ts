@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
+/** What the work is about; they become known along the way, and stand in each log line from then on. */
+export interface WorkIds {
+  eventId?: string;
+  orderId?: string;
+}
+
 /** What travels with a request through modules, events and logs. Never personal data. */
 export interface RequestContext {
   readonly requestId: string;
@@ -12,6 +18,8 @@ export interface RequestContext {
   readonly deadlineAt?: number;
   /** How many calls of modules led here; 0 unless given. */
   readonly depth?: number;
+  /** Shared by every context that was made from this one. */
+  readonly ids?: WorkIds;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();
@@ -22,5 +30,16 @@ export function currentContext(): RequestContext | undefined {
 }
 
 export function runInContext<T>(context: RequestContext, work: () => T): T {
-  return storage.run(context, work);
+  return storage.run(context.ids === undefined ? { ...context, ids: {} } : context, work);
+}
+
+/** From here on the log of the current request, delivery or job names these ids. */
+export function noteIds(ids: WorkIds): void {
+  Object.assign(currentContext()?.ids ?? {}, ids);
+}
+
+/** The order that an input or an event names, by the member that all contracts use. */
+export function orderIdIn(data: unknown): string | undefined {
+  if (typeof data !== 'object' || data === null || !('orderId' in data)) return undefined;
+  return typeof data.orderId === 'string' ? data.orderId : undefined;
 }

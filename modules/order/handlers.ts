@@ -1,3 +1,4 @@
+import { noteIds } from '#platform/context';
 import type { Handlers } from '#platform/http/route';
 import type { SagaDefinition } from '#platform/saga/saga';
 import { cancelOrder } from './cancel-order.ts';
@@ -34,11 +35,11 @@ export function createHandlers(context: OrderContext, sagas: OrderSagas): Handle
       }),
     listOrders: ({ principal, query }) => listVisibleOrders(context, principal, query),
     getOrder: ({ principal, params, query }) =>
-      readOrder(context, principal, params.id, new Set(query.expand)),
-    listOrderEvents: ({ principal, params }) => readHistory(context, principal, params.id),
+      readOrder(context, principal, orderIn(params), new Set(query.expand)),
+    listOrderEvents: ({ principal, params }) => readHistory(context, principal, orderIn(params)),
     payOrder: ({ principal, params, body, claim, ifMatch, headers }) =>
       payOrder(context, sagas.pay, {
-        orderId: params.id,
+        orderId: orderIn(params),
         userId: principal.userId,
         card: body,
         claim,
@@ -47,7 +48,7 @@ export function createHandlers(context: OrderContext, sagas: OrderSagas): Handle
       }),
     cancelOrder: ({ principal, params, body, claim, ifMatch }) =>
       cancelOrder(context, sagas.cancel, {
-        orderId: params.id,
+        orderId: orderIn(params),
         principal,
         reason: body.reason,
         claim,
@@ -55,12 +56,18 @@ export function createHandlers(context: OrderContext, sagas: OrderSagas): Handle
       }),
     shipOrder: ({ params, body, claim, ifMatch }) =>
       moveOrder(context, {
-        orderId: params.id,
+        orderId: orderIn(params),
         command: { do: 'ship', trackingNumber: body.trackingNumber, carrier: body.carrier ?? null },
         claim,
         ifMatch,
       }),
     deliverOrder: ({ params, claim, ifMatch }) =>
-      moveOrder(context, { orderId: params.id, command: { do: 'deliver' }, claim, ifMatch }),
+      moveOrder(context, { orderId: orderIn(params), command: { do: 'deliver' }, claim, ifMatch }),
   };
+}
+
+/** The order that a path names; from here on the log names it too. */
+function orderIn({ id }: { readonly id: string }): string {
+  noteIds({ orderId: id });
+  return id;
 }

@@ -1,3 +1,4 @@
+import { noteIds } from '#platform/context';
 import type { IdempotencyClaim } from '#platform/http/idempotency';
 import type { Answer } from '#platform/http/route';
 import type { SagaDefinition } from '#platform/saga/saga';
@@ -38,6 +39,7 @@ export async function placeOrder(
   const remembered = await idempotency.find(claim);
   if (remembered?.state === 'answered') return await withAddress(context.database, remembered.answer);
   const orderId = remembered?.resourceId ?? (await begin(context, saga, order));
+  noteIds({ orderId });
   const pending = { sagaId: orderId, orderId, repeat: remembered !== undefined };
   return await awaitOutcome(context, claim, pending, patience);
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
+import type { DestinationStream } from 'pino';
 import type { Config } from '../config.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { EXIT_GRACE_MS } from '../limits.ts';
@@ -8,6 +9,7 @@ import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
 import { introduce } from './introduce.ts';
 import { loadShop } from './load-shop.ts';
+import { listenForLogLevel } from './log-level.ts';
 import { operationsOf } from './operate.ts';
 import { addSettings, configOf } from './setting-options.ts';
 import { endWithSupervisor, isSupervised } from './supervised.ts';
@@ -23,7 +25,7 @@ export function addServe(program: Command): void {
       'after',
       `
 Ends on SIGINT and SIGTERM once requests in flight are answered; a second signal ends it at once.
-With --workers, SIGTERM to one of the processes replaces it by a new one.
+With --workers, SIGTERM to one of the processes replaces it by a new one. SIGUSR2 turns a detailed log on and off.
 
 Examples:
   banyan serve
@@ -34,11 +36,14 @@ Examples:
   addSettings(command).action(async () => {
     const { missingPeers } = await loadShop();
     const config = configOf(command, missingPeers);
-    const log = createLogger({ level: config.logLevel, pretty: Boolean(terminal.out.isTTY) });
+    const log = createLogger({ level: config.logLevel, destination: await logDestination() });
     dieOfBugs(log);
     endWithSupervisor();
     if (config.workers > 1 && !isWorker) process.exitCode = await runWorkers({ count: config.workers, log });
-    else await serve(config, isWorker ? log.child({ pid: process.pid }) : log);
+    else {
+      listenForLogLevel(log, config.logLevel);
+      await serve(config, isWorker ? log.child({ pid: process.pid }) : log);
+    }
   });
 }
 
@@ -64,6 +69,12 @@ async function serve(config: Config, log: Logger): Promise<void> {
   leavePrimary();
   // What did not stop in its time, as a job whose Redis is gone, would keep the process for ever.
   setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+}
+
+/** At a terminal a form for people, else JSON on standard output. */
+async function logDestination(): Promise<DestinationStream | undefined> {
+  if (!terminal.out.isTTY) return undefined;
+  return (await import('../telemetry/pretty.ts')).prettyLines(terminal.out);
 }
 
 /** Loaded when needed, as the shop is. */

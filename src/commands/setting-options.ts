@@ -36,5 +36,5 @@ export function configOf(command: Command, inspect?: ConfigSources['inspect']): 
  */
 export function commandLog(command: Command): Logger {
   const level = command.opts<{ logLevel?: string }>().logLevel ?? 'warn';
-  return createLogger({ level, pretty: false, destination: process.stderr });
+  return createLogger({ level, destination: process.stderr });
 }

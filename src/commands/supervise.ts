@@ -19,7 +19,7 @@ const LOOK_TIMEOUT_MS = HEALTH_TIMEOUT_MS + 1_000;
 /** A process to be run, and run again whenever it ends. */
 export interface Command {
   readonly name: string;
-  /** The arguments of Node. */
+  /** For `process.execPath`: the arguments of Node, or of this program when it is one file. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Where it answers `/readyz`. */
@@ -203,11 +203,15 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
 
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const signal of signals) process.on(signal, takeSignal);
+  // The log's level, which is each process's own.
+  const pass = (signal: NodeJS.Signals) => slots.forEach(({ child }) => void child?.kill(signal));
+  process.on('SIGUSR2', pass);
   slots.forEach(start);
   const watching = Promise.all(slots.map(watch));
   await ended.promise;
   await watching;
   for (const signal of signals) process.off(signal, takeSignal);
+  process.off('SIGUSR2', pass);
   return exitCode;
 }
 

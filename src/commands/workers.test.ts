@@ -167,3 +167,10 @@ test('a scrape of any worker shows all of them, without one that does not answer
   expect(await pids()).toEqual([`stand_in_pid{worker="1"} ${first}`]);
   process.kill(second, 'SIGCONT');
 });
+
+test('SIGUSR2 to the primary reaches every worker', async () => {
+  const shop = run(2, 'good');
+  await until(shop.pids).toHaveLength(2);
+  shop.child.kill('SIGUSR2');
+  await until(() => shop.logged('SIGUSR2: the log level has changed')).toHaveLength(2);
+});

@@ -10,6 +10,7 @@ import {
 } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createMetricsCollector } from './collect-metrics.ts';
+import { programArgs } from './program.ts';
 import type { FromWorker } from './worker-messages.ts';
 
 /** How patient the primary is with its workers. */
@@ -70,8 +71,9 @@ export async function runWorkers(options: {
   // Workers accept connections themselves. Those that a primary hands out one by one, Node's other way, hang for
   // ever when their worker has just been killed (seen with Node 26); here the kernel resets or keeps them.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
+  const [exec, ...args] = [...programArgs, ...process.argv.slice(2)];
   // The default, JSON, has no NaN, which metrics may hold.
-  cluster.setupPrimary({ serialization: 'advanced' });
+  cluster.setupPrimary({ exec, args, serialization: 'advanced' });
 
   function start(slot: Slot): void {
     const worker = cluster.fork();
@@ -131,6 +133,8 @@ export async function runWorkers(options: {
   let cut: NodeJS.Timeout | undefined;
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  // The log's level, which is each worker's own.
+  process.on('SIGUSR2', (signal) => kill(living(), signal));
   start(slots[0]!);
   const code = await ended.promise;
   clearTimeout(cut);

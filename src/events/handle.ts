@@ -1,4 +1,4 @@
-import { runInContext } from '../context.ts';
+import { orderIdIn, runInContext, type WorkIds } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
 import { isUnavailable } from '../errors.ts';
@@ -23,7 +23,7 @@ export async function handle(
   const { event, consumer, attempts } = delivery;
   const caller = parseTraceparent(event.trace) ?? newTrace();
   try {
-    await runInContext({ requestId: `event-${event.id}`, ...caller }, () =>
+    await runInContext({ requestId: `event-${event.id}`, ...caller, ids: idsOf(event) }, () =>
       withDeadline(consume(event), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`),
     );
     return null;
@@ -35,6 +35,12 @@ export async function handle(
       mayPass: isUnavailable(error),
     };
   }
+}
+
+/** A stream is named by what it is of, as `order:<id>`; payments and products tell their order among their data. */
+function idsOf({ id, stream, data }: EventEnvelope): WorkIds {
+  const orderId = stream.startsWith('order:') ? stream.slice('order:'.length) : orderIdIn(data);
+  return orderId === undefined ? { eventId: id } : { eventId: id, orderId };
 }
 
 /** Writes down what became of a delivery of `database`'s module, and tells operators when they are needed. */

@@ -77,7 +77,7 @@ function startPair(
   const tokens = createServiceTokens('a secret of this test, long enough to be one');
   const logged: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  const log = createLogger({ level: 'info', pretty: false, destination });
+  const log = createLogger({ level: 'info', destination });
   const common = {
     config: {
       rateLimit: undefined,
@@ -340,7 +340,7 @@ describe('an answer from the network', () => {
     const standIn = await startPeerStandIn();
     const peers = createPeers({
       addresses: { thing: [standIn.url] },
-      log: createLogger({ level: 'silent', pretty: false }),
+      log: createLogger({ level: 'silent' }),
       registry: new Registry(),
       limits: { retryMs: 1, retryMaxMs: 2, closeMs: 100, ...limits },
     });

@@ -12,9 +12,10 @@ import { command, defineContract, query } from './contract.ts';
 import { createLocalApi } from './local.ts';
 import { createCallMetrics } from './observe.ts';
 import { createRemoteApi } from './remote.ts';
-import { createCallServer, type ServedModule } from './server.ts';
+import { createCallServer } from './server.ts';
 import { createServiceTokens } from './service-token.ts';
 import { createSkew } from './skew.ts';
+import { createCallTaker, type ServedModule } from './take-call.ts';
 
 const till = defineContract('till', {
   calls: {
@@ -36,16 +37,17 @@ function link<C extends ReturnType<typeof defineContract>>(options: {
 }) {
   const logged: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  const log = createLogger({ level: 'info', pretty: false, destination });
+  const log = createLogger({ level: 'info', destination });
   const registry = new Registry();
   const there = options.there ?? options.here;
-  const server = createCallServer({
+  const taker = createCallTaker({
     modules: [
       { contract: there, api: createLocalApi(there, options.implementation as never) as ServedModule['api'] },
     ],
     tokens: createServiceTokens(options.secret ?? 'a secret of this test, long enough to be one'),
     log,
   });
+  const server = createCallServer(taker);
   const peer: Peer = {
     module: 'till',
     state: 'up',

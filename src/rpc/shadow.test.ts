@@ -23,7 +23,7 @@ function shadowed(
   const registry = new Registry();
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
-  const log = createLogger({ level: 'info', pretty: false, destination });
+  const log = createLogger({ level: 'info', destination });
   const shadow = createShadow({ ratio, metrics: createCallMetrics(registry), registry, log, random });
   const local = createLocalApi(contract, { echo });
   return {

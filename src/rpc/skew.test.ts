@@ -8,7 +8,7 @@ it('tells of a difference once while processes of two versions answer by turns, 
   const registry = new Registry();
   const logged: string[] = [];
   const destination = { write: (line: string) => void logged.push(JSON.parse(line).msg) };
-  const log = createLogger({ level: 'info', pretty: false, destination });
+  const log = createLogger({ level: 'info', destination });
   let now = 0;
   const skew = createSkew(registry, log, () => now);
   for (let answers = 0; answers < 10; answers += 1) skew.note('till', 'charge', answers % 2 === 0);

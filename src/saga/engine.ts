@@ -1,4 +1,4 @@
-import { currentContext, type RequestContext, runInContext } from '../context.ts';
+import { currentContext, orderIdIn, type RequestContext, runInContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { backoffMs, sleep } from '../deadline.ts';
 import { AppError, invariant, isUnavailable } from '../errors.ts';
@@ -274,5 +274,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
 /** A saga goes on after its request has ended, so it has the request's trace but not its deadline. */
 function sagaContext(saga: HeldSaga): RequestContext {
   const trace = parseTraceparent(saga.trace) ?? newTrace();
-  return { requestId: currentContext()?.requestId ?? `saga-${saga.id}`, ...trace };
+  const orderId = orderIdIn(saga.data);
+  const ids = orderId === undefined ? {} : { orderId };
+  return { requestId: currentContext()?.requestId ?? `saga-${saga.id}`, ...trace, ids };
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { runInContext } from '../context.ts';
-import { createLogger } from './log.ts';
+import { noteIds, runInContext } from '../context.ts';
+import { AppError } from '../errors.ts';
+import { createLogger, setLogLevel } from './log.ts';
 
 function capture(write: (log: ReturnType<typeof createLogger>) => void): string {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
-  write(createLogger({ level: 'info', pretty: false, destination }));
+  write(createLogger({ level: 'info', destination }));
   return lines.join('');
 }
 
@@ -14,15 +15,82 @@ describe('log', () => {
     const text = capture((log) => {
       log.info({ password: 'hunter22', user: { email: 'a@b.c', nested: { token: 'tok_ok' } } }, 'login');
       log.info({ body: { shippingAddress: { line1: 'Elm Street' } } }, 'order');
+      log.info({ list: [{ deep: [{ 'Set-Cookie': 'monster', webhookSecret: 'hush' }] }] }, 'deep');
     });
-    for (const secret of ['hunter22', 'a@b.c', 'tok_ok', 'Elm Street']) expect(text).not.toContain(secret);
-    expect(text).toContain('[redacted]');
+    for (const secret of ['hunter22', 'a@b.c', 'tok_ok', 'Elm Street', 'monster', 'hush'])
+      expect(text).not.toContain(secret);
+    expect(text.match(/\[redacted\]/g)).toHaveLength(6);
   });
 
-  it('names the request and the trace it belongs to', () => {
+  it('redacts what a text gives away, in messages, errors and their causes', () => {
+    const driver = Object.assign(new Error('duplicate key'), {
+      detail: 'Key (email)=(ann@example.com) already exists.',
+      parameters: ['Elm Street'],
+    });
+    const token = `eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2ln`;
+    const text = capture((log) => {
+      log.warn({ err: new AppError('conflict', 'email_taken', 'taken', { cause: driver }) }, 'refused');
+      log.warn({ err: new Error(`bad ${token}`) }, 'sent Bearer abc.def to ann@example.com');
+      log.error(new Error('connect to postgres://shop:hunter22@db:5432/shop'));
+    });
+    for (const secret of ['ann@example.com', 'Elm Street', token, 'abc.def', 'hunter22'])
+      expect(text).not.toContain(secret);
+    const [refused, , connect] = text.trim().split('\n');
+    expect(JSON.parse(refused!).err).toMatchObject({ type: 'AppError', code: 'email_taken' });
+    expect(JSON.parse(connect!).err.message).toBe('connect to postgres://[redacted]@db:5432/shop');
+  });
+
+  it('leaves alone what only looks like a secret', () => {
     const text = capture((log) =>
-      runInContext({ requestId: 'r1', traceId: 't1', spanId: 's1' }, () => log.info('hello')),
+      log.info({ ids: ['01936f2e'], at: '10:00', url: 'http://db:9090/x' }, 'a @ b'),
     );
-    expect(JSON.parse(text)).toMatchObject({ level: 'info', requestId: 'r1', traceId: 't1', msg: 'hello' });
+    expect(JSON.parse(text)).toMatchObject({ ids: ['01936f2e'], url: 'http://db:9090/x', msg: 'a @ b' });
+  });
+
+  it('survives what refers to itself, and cuts what has no end', () => {
+    const loop: Record<string, unknown> = { text: 'x'.repeat(100_000) };
+    loop.self = loop;
+    const text = capture((log) => log.info({ loop }, 'odd'));
+    expect(text).toContain('[cut]');
+    expect(text.length).toBeLessThan(200_000);
+  });
+
+  it('names the request, its trace, and the event and order that it is about once they are known', () => {
+    const text = capture((log) =>
+      runInContext({ requestId: 'r1', traceId: 't1', spanId: 's1' }, () => {
+        log.info('before');
+        runInContext({ requestId: 'r2', traceId: 't1', spanId: 's2', ids: { eventId: 'e2' } }, () =>
+          log.info('another'),
+        );
+        noteIds({ orderId: 'o1' });
+        log.info('after');
+      }),
+    );
+    const [before, another, after] = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(before).toMatchObject({ level: 'info', requestId: 'r1', traceId: 't1', msg: 'before' });
+    expect(before).not.toHaveProperty('orderId');
+    expect(another).toMatchObject({ requestId: 'r2', eventId: 'e2' });
+    expect(another).not.toHaveProperty('orderId');
+    expect(after).toMatchObject({ requestId: 'r1', orderId: 'o1' });
+  });
+
+  it('changes its level for all that was made from it', () => {
+    const text = capture((log) => {
+      const grandchild = log.child({ module: 'order' }).child({ part: 'saga' });
+      grandchild.debug('hidden');
+      setLogLevel(log, 'debug');
+      grandchild.debug('shown');
+      setLogLevel(log, 'error');
+      grandchild.warn('hidden again');
+    });
+    expect(
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).msg),
+    ).toEqual(['shown']);
   });
 });

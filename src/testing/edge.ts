@@ -75,7 +75,7 @@ export async function startEdge<R extends Routes>(options: {
   };
   const { publicApp: app } = createApps({
     config,
-    log: createLogger({ level: 'info', pretty: false, destination }),
+    log: createLogger({ level: 'info', destination }),
     modules: [
       {
         name: 'test',

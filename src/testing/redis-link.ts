@@ -13,6 +13,6 @@ export interface TestLink {
 export function linkRedis(url: string): TestLink {
   const logged: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void logged.push(JSON.parse(line)) };
-  const log = createLogger({ level: 'info', pretty: false, destination });
+  const log = createLogger({ level: 'info', destination });
   return { redis: createRedis(url, log), log, logged };
 }

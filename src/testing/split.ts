@@ -72,7 +72,7 @@ export async function startSplit(
         serviceSecret: secret,
         ...config,
       },
-      log: createLogger({ level: 'info', pretty: false, destination }),
+      log: createLogger({ level: 'info', destination }),
     });
     const { url, opsUrl } = await shop.start();
     const part = { shop, url, opsUrl, logged, stop: () => shop.stop() };

@@ -11,12 +11,14 @@ import cluster from 'node:cluster';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Gauge } from 'prom-client';
+import { listenForLogLevel } from '../commands/log-level.ts';
 import { leavePrimary, tellPrimary } from '../commands/worker-process.ts';
 import { runWorkers } from '../commands/workers.ts';
 import { createLogger } from '../telemetry/log.ts';
 
 const [, , count, behaviour] = process.argv;
-const log = createLogger({ level: 'info', pretty: false }).child({ pid: process.pid });
+const root = createLogger({ level: 'info' });
+const log = root.child({ pid: process.pid });
 
 if (cluster.isPrimary) {
   const limits = {
@@ -31,6 +33,7 @@ if (cluster.isPrimary) {
     log.error('broken');
     process.exit(78);
   }
+  listenForLogLevel(root, 'info');
   const { createWorkerMetrics } = await import('../commands/worker-metrics.ts');
   const metrics = createWorkerMetrics();
   const pidGauge = new Gauge({ name: 'stand_in_pid', help: 'pid', registers: [metrics.registry] });
