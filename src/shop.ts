@@ -27,7 +27,8 @@ import { createQueues } from './redis/queues.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { shopIdOf } from './redis/shop-id.ts';
 import type { Api, Contract } from './rpc/contract.ts';
-import { createCallServer, type ServedModule } from './rpc/server.ts';
+import { createCallServer } from './rpc/server.ts';
+import { createCallTaker, type ServedModule } from './rpc/take-call.ts';
 import type { Logger } from './telemetry/log.ts';
 import { sortByNeeds, subscribersOf } from './topology.ts';
 import { version } from './version.ts';
@@ -186,7 +187,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     health,
     metrics,
   });
-  const callServer = createCallServer({
+  const taker = createCallTaker({
     modules: modules.map(({ definition, api }) => ({
       contract: definition.contract,
       api: api as ServedModule['api'],
@@ -194,6 +195,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     tokens: calls.tokens,
     log,
   });
+  const callServer = createCallServer(taker);
   const forwardServer = createForwardServer({ ownerApp, modules: known, hosted, tokens: calls.tokens, log });
   const opsApp = createOpsApp({ health, metrics, servers: [callServer, forwardServer] });
   // Modules of a worker still call the public API from inside.

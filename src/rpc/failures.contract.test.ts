@@ -10,9 +10,10 @@ import { type Api, command, defineContract, query } from './contract.ts';
 import { createLocalApi } from './local.ts';
 import { createCallMetrics } from './observe.ts';
 import { createRemoteApi } from './remote.ts';
-import { createCallServer, type ServedModule } from './server.ts';
+import { createCallServer } from './server.ts';
 import { createServiceTokens } from './service-token.ts';
 import { createSkew } from './skew.ts';
+import { createCallTaker, type ServedModule } from './take-call.ts';
 
 const kinds = Object.keys(errorStatus) as ErrorKind[];
 
@@ -62,7 +63,7 @@ async function openRemote(): Promise<{ api: Till; stop(): Promise<void> }> {
   const registry = new Registry();
   const tokens = createServiceTokens('the secret of a till, long enough to be one');
   const served = [{ contract: till, api: createTill() as ServedModule['api'] }];
-  const server = await listen(createCallServer({ modules: served, tokens, log }), {
+  const server = await listen(createCallServer(createCallTaker({ modules: served, tokens, log })), {
     host: '127.0.0.1',
     port: 0,
   });

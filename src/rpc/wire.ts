@@ -33,6 +33,12 @@ export function decodeInput(name: string, spec: CallSpec, text: string, { sameCo
   throw new Error(`input of ${name}: ${parsed.error.message}`);
 }
 
+/** Fails with `contract_mismatch` when a value from a sender of another version does not fit our contract. */
+export function refuseMisfit(name: string, spec: CallSpec, input: unknown): void {
+  const parsed = spec.input.safeParse(input);
+  if (!parsed.success) throw contractMismatch(name, 'the input does not fit', parsed.error);
+}
+
 /** A call that ended well; `output` as the contract's output schema gave it. */
 export function encodeOutput(output: unknown): WireAnswer {
   return { status: 200, text: JSON.stringify({ output }) };
