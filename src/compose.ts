@@ -10,6 +10,8 @@ import type { Config } from './config.ts';
 import type { AnyModule } from './module.ts';
 import { type Api, uses } from './rpc/contract.ts';
 import { openShop, type Shop, type ShopOptions } from './shop.ts';
+import { platformMetrics } from './telemetry/catalogue.ts';
+import type { MetricSpec } from './telemetry/instruments.ts';
 import { missingPeers as findMissingPeers } from './topology.ts';
 
 /** Every module of Banyan; the only place that knows them all. */
@@ -19,6 +21,12 @@ export const allModules: readonly AnyModule[] = [
   paymentModule,
   orderModule,
   notificationModule,
+];
+
+/** Every metric that some process of the shop tells. */
+export const allMetrics: readonly MetricSpec[] = [
+  ...Object.values(platformMetrics),
+  ...allModules.flatMap(({ metrics }) => Object.values(metrics ?? {})),
 ];
 
 /** What the shop itself asks of its modules: every process for the keys, operators for the rest. */

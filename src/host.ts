@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm';
+import type { Registry } from 'prom-client';
 import { uuidv7 } from 'uuidv7';
 import { z } from 'zod';
 import type { Finding } from './audit.ts';
@@ -64,6 +65,7 @@ export interface HostOptions {
   readonly apiOf: (module: string, caller: string) => unknown;
   readonly broadcast: Broadcast;
   readonly limiters: Limiters;
+  readonly registry: Registry;
   readonly callPublicApi: ModuleContext['callPublicApi'];
 }
 
@@ -110,6 +112,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     newId: uuidv7,
     broadcast,
     limiters: options.limiters,
+    registry: options.registry,
     callPublicApi: options.callPublicApi,
     secret: (secret: string) => readSecret(database, secret),
   });

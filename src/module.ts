@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client';
 import type { AuditCheck } from './audit.ts';
 import type { Config } from './config.ts';
 import type { Database } from './database/database.ts';
@@ -11,6 +12,7 @@ import type { Broadcast } from './redis/broadcast.ts';
 import type { Limiters } from './redis/limiters.ts';
 import type { Api, Contract, Implementation } from './rpc/contract.ts';
 import type { SagaDefinition, Sagas } from './saga/saga.ts';
+import type { MetricSpec } from './telemetry/instruments.ts';
 import type { Logger } from './telemetry/log.ts';
 
 /** The modules that one module calls, by name. */
@@ -32,6 +34,8 @@ export interface ModuleContext<N extends Needs = Needs> {
   /** Hints to the same module in other processes. */
   readonly broadcast: Broadcast;
   readonly limiters: Limiters;
+  /** Where it counts, by `counterOf` and the like. */
+  readonly registry: Registry;
   /** A new UUIDv7. */
   newId(): string;
   /**
@@ -75,6 +79,8 @@ export interface ModuleDefinition<
   readonly schema: string;
   readonly needs: N;
   readonly routes: R;
+  /** What it measures besides what the platform measures of every module. */
+  readonly metrics?: Readonly<Record<string, MetricSpec>>;
   /**
    * What its background work keeps in DATA_DIR by these settings, if anything. One folder is then the whole of it only
    * while one process does that work; `banyan lint` warns of several.

@@ -136,6 +136,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       apiOf: calls.api,
       broadcast,
       limiters,
+      registry: metrics.registry,
       callPublicApi: async (path, init) => await publicApp.request(path, init),
     });
     // The folder's lock proves that whoever held leases in it is gone.

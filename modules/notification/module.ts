@@ -10,6 +10,7 @@ import { auditMail } from './audit.ts';
 import { notificationContract } from './contract.ts';
 import { createFolderMailer } from './folder-mailer.ts';
 import { CLEAN_UP_MS, MAIL_POLL_MS } from './limits.ts';
+import { notificationMetrics } from './metrics.ts';
 import { createOnOrderPaid } from './on-order-paid.ts';
 import { createOnOrderRefunded } from './on-order-refunded.ts';
 import { createOnOrderShipped } from './on-order-shipped.ts';
@@ -24,6 +25,7 @@ export const notificationModule = defineModule({
   schema: 'notifications',
   needs: { user: uses(userContract, 'profiles'), order: uses(orderContract, 'receipts') },
   routes: {},
+  metrics: notificationMetrics,
   keepsInFolder: ({ mail }) => (mail.smtpUrl === undefined ? 'mail, as SMTP_URL is not set,' : undefined),
   create(context) {
     const { config, database, log } = context;

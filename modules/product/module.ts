@@ -9,6 +9,7 @@ import { createHandlers } from './handlers.ts';
 import { IMPORT_JOB } from './import-job.ts';
 import { sweepImports } from './import-store.ts';
 import { EXPIRY_SWEEP_MS, IMPORT_SWEEP_MS } from './limits.ts';
+import { productMetrics } from './metrics.ts';
 import { createOnOrderPaid } from './on-order-paid.ts';
 import { createProductCache } from './product-cache.ts';
 import { quote } from './quote.ts';
@@ -22,6 +23,7 @@ export const productModule = defineModule({
   schema: 'products',
   needs: {},
   routes: productRoutes,
+  metrics: productMetrics,
   create(context) {
     const { database } = context;
     const cache = createProductCache({

@@ -1,9 +1,12 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import type { Refusal } from './refusal.ts';
 
 /** What Hono carries along a request. In-process requests (`app.request`) have no bindings. */
 export interface HttpEnv {
   Bindings: Partial<HttpBindings> & {
+    /** Of whoever is at the other end of the connection, known also when it has been left. */
+    readonly remoteAddress?: string;
     /** Set on a request that another process of the shop forwards: its edge has counted it and knows the client. */
     readonly forwarded?: Forwarded;
   };
@@ -11,6 +14,8 @@ export interface HttpEnv {
     /** The path pattern of the route that answers, for logs and metrics; unset when none matched. */
     route?: string;
     userId?: string;
+    /** Why the request was turned away, if it was, for metrics. */
+    refusal?: Refusal;
   };
 }
 

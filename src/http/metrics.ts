@@ -1,7 +1,13 @@
-import { AggregatorRegistry, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Registry } from 'prom-client';
+import { platformMetrics } from '../telemetry/catalogue.ts';
+import { counterOf, gaugeOf, histogramOf } from '../telemetry/instruments.ts';
+import { version } from '../version.ts';
+import { type Refusal, refusals } from './refusal.ts';
 
 export interface HttpMetrics {
-  /** `method` and `route` must come from closed sets: each combination is a time series of its own. */
+  /** One request more, or one less, is being answered. */
+  inFlight(change: 1 | -1): void;
+  /** `route` must come from a closed set: each is a time series of its own. */
   observe(request: ObservedRequest): void;
   /** A request of another process's client, measured where it is answered. */
   observeForwarded(request: ObservedRequest): void;
@@ -12,7 +18,11 @@ export interface ObservedRequest {
   readonly route: string;
   readonly status: number;
   readonly seconds: number;
+  /** Why it was turned away, if it was. */
+  readonly refusal?: Refusal;
 }
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 export interface Metrics {
   readonly registry: Registry;
@@ -24,35 +34,31 @@ export interface Metrics {
 /** What one process has measured, in a form that travels between processes. */
 export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
-/** A registry with the process's own figures and the duration of public requests. */
+/** A registry with the process's own figures and those of public requests. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const histogram = (name: string, help: string) =>
-    new Histogram({
-      name,
-      help,
-      labelNames: ['method', 'route', 'status'] as const,
-      // From a cached read to the longest wait that docs/api.md allows.
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers: [registry],
-    });
-  const duration = histogram(
-    'http_request_duration_seconds',
-    'Time from a request to its answer, by method, path pattern and status.',
-  );
-  const forwarded = histogram(
-    'banyan_forwarded_request_duration_seconds',
-    'The same for requests that came in at another process and are answered here.',
-  );
-  const observeIn = (target: typeof duration) => (request: ObservedRequest) =>
+  gaugeOf(registry, platformMetrics.buildInfo).set({ version }, 1);
+  const duration = histogramOf(registry, platformMetrics.requestDuration);
+  const forwarded = histogramOf(registry, platformMetrics.forwardedDuration);
+  const inFlight = gaugeOf(registry, platformMetrics.requestsInFlight);
+  const refused = counterOf(registry, platformMetrics.requestsRefused);
+  for (const reason of refusals) refused.inc({ reason }, 0);
+  const observeIn = (target: typeof duration) => (request: ObservedRequest) => {
+    const { method, route, status, seconds, refusal } = request;
     target.observe(
-      { method: request.method, route: request.route, status: String(request.status) },
-      request.seconds,
+      { method: METHODS.has(method) ? method : 'OTHER', route, status: String(status) },
+      seconds,
     );
+    if (refusal) refused.inc({ reason: refusal });
+  };
   return {
     registry,
-    http: { observe: observeIn(duration), observeForwarded: observeIn(forwarded) },
+    http: {
+      observe: observeIn(duration),
+      observeForwarded: observeIn(forwarded),
+      inFlight: (change) => inFlight.inc(change),
+    },
     render: () => registry.metrics(),
   };
 }

@@ -24,12 +24,12 @@ export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandl
     const trace = parseTraceparent(c.req.header('traceparent')) ?? newTrace();
     c.header('X-Request-Id', requestId);
     await runInContext({ requestId, ...trace, deadlineAt: startedAt + CALL_TIMEOUT_MS }, async () => {
-      await next();
+      await counted(next, metrics);
       const ms = performance.now() - startedAt;
       const method = METHODS.has(c.req.method) ? c.req.method : 'OTHER';
       const route = c.get('route') ?? 'unmatched';
       const status = c.res.status;
-      metrics.observe({ method, route, status, seconds: ms / 1000 });
+      metrics.observe({ method, route, status, seconds: ms / 1000, refusal: c.get('refusal') });
       log.info({ method, route, status, ms: Math.round(ms * 10) / 10, userId: c.get('userId') }, 'request');
     });
   };
@@ -45,13 +45,23 @@ export function forwardedScope(log: Logger, metrics: HttpMetrics): MiddlewareHan
     const { context } = readHops((name) => c.req.header(name));
     const deadlineAt = c.env.forwarded?.deadlineAt ?? startedAt + CALL_TIMEOUT_MS;
     await runInContext({ ...context, deadlineAt }, async () => {
-      await next();
+      await counted(next, metrics);
       const ms = performance.now() - startedAt;
       const { method } = c.req;
       const route = c.get('route') ?? 'unmatched';
       const status = c.res.status;
-      metrics.observeForwarded({ method, route, status, seconds: ms / 1000 });
+      const refusal = c.get('refusal');
+      metrics.observeForwarded({ method, route, status, seconds: ms / 1000, refusal });
       log.debug({ method, route, status, ms: Math.round(ms * 10) / 10 }, 'forwarded request');
     });
   };
+}
+
+async function counted(next: () => Promise<void>, metrics: HttpMetrics): Promise<void> {
+  metrics.inFlight(1);
+  try {
+    await next();
+  } finally {
+    metrics.inFlight(-1);
+  }
 }

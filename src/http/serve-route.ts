@@ -14,6 +14,7 @@ import { createInFlight } from './in-flight.ts';
 import { createCallParser } from './parse-call.ts';
 import { type Occurrence, problemAnswer } from './problem.ts';
 import type { RateLimit } from './rate-limit.ts';
+import { refusalOf } from './refusal.ts';
 import type { RequestBound } from './request-bound.ts';
 import { respond } from './respond.ts';
 import { type Answer, type Handler, hasRole, type Principal, type RouteSpec } from './route.ts';
@@ -155,6 +156,8 @@ function isFinalFailure(error: unknown): error is AppError {
 /** The problem document for a failure here and now. Bugs and outages are logged, here and nowhere else. */
 export function failureOf(log: Logger, c: HttpContext, error: unknown): Answer {
   const answer = problemAnswer(error, occurrenceOf(c));
+  const refusal = refusalOf(error);
+  if (refusal) c.set('refusal', refusal);
   if (answer.status === 500) log.error({ err: error }, 'a request failed');
   else if (answer.status > 500) log.warn({ err: error }, 'a request could not be served');
   return answer;

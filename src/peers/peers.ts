@@ -1,5 +1,7 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { invariant } from '../errors.ts';
+import { platformMetrics } from '../telemetry/catalogue.ts';
+import { counterOf, gaugeOf } from '../telemetry/instruments.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { type PeerLimits, peerLimits } from './limits.ts';
 import { createLinks } from './links.ts';
@@ -26,32 +28,10 @@ export function createPeers(options: {
 }): Peers {
   const { log, registry, resolver = dns } = options;
   const limits = { ...peerLimits, ...options.limits };
-  const labelNames = ['module'] as const;
-  const registers = [registry];
-  const states = new Gauge({
-    name: 'banyan_peer_down',
-    help: 'Whether a module in another process is known to be down, so that nobody waits for it.',
-    labelNames,
-    registers,
-  });
-  const inFlight = new Gauge({
-    name: 'banyan_peer_requests_in_flight',
-    help: 'Calls and passed-on requests to a module in another process that are not answered yet.',
-    labelNames,
-    registers,
-  });
-  const retries = new Counter({
-    name: 'banyan_peer_retries_total',
-    help: 'Requests to a module in another process that were sent again.',
-    labelNames,
-    registers,
-  });
-  const ejections = new Counter({
-    name: 'banyan_peer_ejections_total',
-    help: 'How often a process of a module was left out for a while because it gave no answer.',
-    labelNames,
-    registers,
-  });
+  const states = gaugeOf(registry, platformMetrics.peerDown);
+  const inFlight = gaugeOf(registry, platformMetrics.peerInFlight);
+  const retries = counterOf(registry, platformMetrics.peerRetries);
+  const ejections = counterOf(registry, platformMetrics.peerEjections);
 
   const entries = Object.entries(options.addresses).map(([module, addresses]) => {
     const onEject = (origin: string, err: TransportFailure) => {
@@ -62,7 +42,11 @@ export function createPeers(options: {
       );
     };
     const links = createLinks({ addresses, resolver, limits, onEject });
+    // Known as zero from the start: of a series that appears with its first event nobody sees the rise.
     states.set({ module }, 0);
+    inFlight.set({ module }, 0);
+    retries.inc({ module }, 0);
+    ejections.inc({ module }, 0);
     const peer = createPeer({
       module,
       links,

@@ -1,5 +1,7 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { AppError } from '../errors.ts';
+import { platformMetrics } from '../telemetry/catalogue.ts';
+import { counterOf, histogramOf } from '../telemetry/instruments.ts';
 import type { Api, Contract } from './contract.ts';
 
 /** Who calls what. */
@@ -22,30 +24,11 @@ export interface CallMetrics {
   sized(call: CallEdge & { readonly inputBytes: number; readonly outputBytes: number }): void;
 }
 
-/** Registers the metrics of calls; once in a registry. */
+/** The metrics of calls in a registry. */
 export function createCallMetrics(registry: Registry): CallMetrics {
-  const duration = new Histogram({
-    name: 'banyan_call_duration_seconds',
-    help: 'Time of a call from one module to another, by where the other one runs and how the call ended.',
-    labelNames: ['caller', 'module', 'call', 'mode', 'outcome'] as const,
-    // From a cached answer in this process to the longest deadline of a call.
-    buckets: [
-      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30,
-    ],
-    registers: [registry],
-  });
-  const bytes = new Counter({
-    name: 'banyan_call_bytes_total',
-    help: 'Bytes of calls whose size is known, as they are between processes.',
-    labelNames: ['caller', 'module', 'call', 'direction'] as const,
-    registers: [registry],
-  });
-  const sized = new Counter({
-    name: 'banyan_call_sized_total',
-    help: 'Calls that banyan_call_bytes_total is about.',
-    labelNames: ['caller', 'module', 'call'] as const,
-    registers: [registry],
-  });
+  const duration = histogramOf(registry, platformMetrics.callDuration);
+  const bytes = counterOf(registry, platformMetrics.callBytes);
+  const sized = counterOf(registry, platformMetrics.callSized);
   return {
     observe({ caller, module, call, mode, outcome }, seconds) {
       duration.observe({ caller, module, call, mode, outcome }, seconds);

@@ -1,5 +1,7 @@
-import { Counter, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { AppError } from '../errors.ts';
+import { platformMetrics } from '../telemetry/catalogue.ts';
+import { counterOf } from '../telemetry/instruments.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Api, CallSpec, Contract } from './contract.ts';
 import { copyValue } from './copy.ts';
@@ -39,12 +41,7 @@ type Direction = 'input' | 'answer';
 export function createShadow(options: ShadowOptions): Shadow | undefined {
   const { ratio, metrics, log, random = Math.random } = options;
   if (ratio <= 0) return undefined;
-  const compared = new Counter({
-    name: 'banyan_shadow_calls_total',
-    help: 'Calls in this process that were compared with what they would be between processes.',
-    labelNames: ['module', 'call', 'result'] as const,
-    registers: [options.registry],
-  });
+  const compared = counterOf(options.registry, platformMetrics.shadowCalls);
 
   async function withShadow(
     of: { caller: string; module: string; call: string; spec: CallSpec },

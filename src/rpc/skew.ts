@@ -1,5 +1,7 @@
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { SKEW_KEEP_MS } from '../limits.ts';
+import { platformMetrics } from '../telemetry/catalogue.ts';
+import { gaugeOf } from '../telemetry/instruments.ts';
 import type { Logger } from '../telemetry/log.ts';
 
 /** Which calls of which modules are known differently by the processes that host them. */
@@ -14,12 +16,7 @@ export interface Skew {
 export function createSkew(registry: Registry, log: Logger, now = () => performance.now()): Skew {
   /** When each call was last seen to differ. While a module's processes are replaced, both kinds answer by turns. */
   const differing = new Map<string, number>();
-  const gauge = new Gauge({
-    name: 'banyan_contract_skew',
-    help: 'Whether an answer of a call came from a process whose contract of it differs from ours, of late.',
-    labelNames: ['module', 'call'] as const,
-    registers: [registry],
-  });
+  const gauge = gaugeOf(registry, platformMetrics.contractSkew);
   return {
     note(module, call, sameContract) {
       const name = `${module}.${call}`;
