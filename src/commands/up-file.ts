@@ -1,7 +1,10 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What `banyan up` runs, for scripts on this machine: the file `up.json` in the data folder. */
+/**
+ * What `banyan up` runs, for scripts on this machine: the file `up.json` in the data folder. Beside it
+ * `up-targets.json` tells Prometheus where to scrape, in the form of its `file_sd_configs`.
+ */
 export interface UpFile {
   /** Of `banyan up` itself. */
   readonly pid: number;
@@ -24,18 +27,26 @@ export interface UpFile {
   >;
 }
 
-function pathIn(dataDir: string): string {
-  return join(dataDir, 'up.json');
-}
+const UP = 'up.json';
+const TARGETS = 'up-targets.json';
 
-/** Written whole or not at all. */
 export function writeUpFile(dataDir: string, content: UpFile): void {
   mkdirSync(dataDir, { recursive: true });
-  const draft = `${pathIn(dataDir)}.${content.pid}`;
+  writeWhole(join(dataDir, UP), content, content.pid);
+  const targets = Object.entries(content.processes).map(([name, { opsUrl }]) => ({
+    targets: [new URL(opsUrl).host],
+    labels: { process: name },
+  }));
+  writeWhole(join(dataDir, TARGETS), targets, content.pid);
+}
+
+/** Whole or not at all. */
+function writeWhole(path: string, content: unknown, pid: number): void {
+  const draft = `${path}.${pid}`;
   writeFileSync(draft, `${JSON.stringify(content, null, 2)}\n`);
-  renameSync(draft, pathIn(dataDir));
+  renameSync(draft, path);
 }
 
 export function removeUpFile(dataDir: string): void {
-  rmSync(pathIn(dataDir), { force: true });
+  for (const name of [UP, TARGETS]) rmSync(join(dataDir, name), { force: true });
 }

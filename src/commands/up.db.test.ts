@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -47,6 +47,11 @@ test('split starts as one shop behind its gateway, and ends as a whole', { timeo
   expect(Object.keys(processes)).toHaveLength(11);
   expect(Object.values(processes).every(({ isReady }) => isReady)).toBe(true);
   expect(url).toBe(processes.gateway?.url);
+  const targets = JSON.parse(readFileSync(join(dataDir, 'up-targets.json'), 'utf8'));
+  expect(targets).toContainEqual({
+    targets: [new URL(processes['order-worker']!.opsUrl).host],
+    labels: { process: 'order-worker' },
+  });
   const login = await fetch(`${url}/api/v1/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
