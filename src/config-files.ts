@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { isExecutable } from './assets.ts';
 import { type SettingName, settingNames, settingTable } from './settings.ts';
 
-const defaultFile = join(import.meta.dirname, '../deploy/config/banyan.yaml');
+/** In the program's folder; an executable of one file has it beside itself. */
+const defaultFile = isExecutable
+  ? join(dirname(process.execPath), 'banyan.yaml')
+  : join(import.meta.dirname, '../deploy/config/banyan.yaml');
 
 /** A setting's text and where it was written, for messages. */
 export interface Given {

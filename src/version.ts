@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readAsset } from './assets.ts';
 
 /** The version that package.json names. */
-export const version: string = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../package.json'), 'utf8'),
-).version;
+export const version: string = JSON.parse(readAsset('package.json').toString()).version;

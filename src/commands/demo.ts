@@ -2,17 +2,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { readAsset } from '../assets.ts';
 import { printFindings } from './audit.ts';
 import { exitCodes } from './exit-codes.ts';
-import { openInput, runImport } from './import.ts';
+import { runImport } from './import.ts';
 import { parseCount } from './parse-argument.ts';
 import { addConcurrency, runReplay } from './replay.ts';
 import { addSettings, commandLog, configOf } from './setting-options.ts';
 import { inventAdmin, startOwnShop } from './target-shop.ts';
 import { print } from './terminal.ts';
-import { readTrade } from './trade-file.ts';
+import { parseTrade } from './trade-file.ts';
 
-const data = join(import.meta.dirname, '../../deploy/demo');
+const TRADE = 'deploy/demo/orders-2010-12.ndjson.gz';
+const CATALOGUE = 'deploy/demo/catalogue.csv';
 const CURRENCY = 'GBP';
 
 interface DemoOptions {
@@ -41,8 +43,8 @@ Examples:
   addSettings(command, ['LOG_LEVEL', 'RUN_ENV']).action(async (options: DemoOptions) => {
     const dataDir = await mkdtemp(join(tmpdir(), 'banyan-demo-'));
     try {
-      const orders = await readTrade(join(data, 'orders-2010-12.ndjson.gz'), options.limit);
-      const catalogue = await openInput(join(data, 'catalogue.csv'));
+      const orders = parseTrade(TRADE, readAsset(TRADE), options.limit);
+      const catalogue = new Blob([readAsset(CATALOGUE)]);
       const admin = inventAdmin();
       // Whatever Postgres and Redis are configured are somebody's shop: the demo has its own.
       const own = { dataDir, admin, database: undefined, redisUrl: undefined };

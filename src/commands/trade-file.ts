@@ -18,15 +18,28 @@ const tradeOrderSchema = z.object({
 export type TradeOrder = z.output<typeof tradeOrderSchema>;
 
 /**
- * Reads up to `limit` orders from a file of one JSON object a line, gzipped when its name ends in `.gz`. It is read
- * whole: a month of a busy shop is some megabytes. Fails with exit code 66 when it cannot be read and 65, naming
- * the line, when it is malformed.
+ * Reads up to `limit` orders from a file, as `parseTrade` does. It is read whole: a month of a busy shop is some
+ * megabytes. Fails with exit code 66 when it cannot be read.
  */
-export async function readTrade(path: string, limit = Number.POSITIVE_INFINITY): Promise<TradeOrder[]> {
+export async function readTrade(path: string, limit?: number): Promise<TradeOrder[]> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CommandError(exitCodes.noInput, `${path} cannot be read (${code})`, { cause: error });
+  }
+  return parseTrade(path, bytes, limit);
+}
+
+/**
+ * Up to `limit` orders from the content of a file of one JSON object a line, gzipped when its name ends in `.gz`.
+ * Fails with exit code 65, naming the line, when it is malformed.
+ */
+export function parseTrade(path: string, bytes: Buffer, limit = Number.POSITIVE_INFINITY): TradeOrder[] {
   const orders: TradeOrder[] = [];
   let line = 0;
   try {
-    const bytes = await readFile(path);
     const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8');
     for (const entry of text.split('\n')) {
       if (orders.length >= limit) break;
@@ -34,10 +47,7 @@ export async function readTrade(path: string, limit = Number.POSITIVE_INFINITY):
       if (entry.trim() !== '') orders.push(tradeOrderSchema.parse(JSON.parse(entry)));
     }
   } catch (error) {
-    const { syscall, code } = error as NodeJS.ErrnoException;
-    throw syscall !== undefined
-      ? new CommandError(exitCodes.noInput, `${path} cannot be read (${code})`, { cause: error })
-      : new CommandError(exitCodes.badData, `${path} line ${line}: ${describe(error)}`, { cause: error });
+    throw new CommandError(exitCodes.badData, `${path} line ${line}: ${describe(error)}`, { cause: error });
   }
   return orders;
 }

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, ConfigError, inheritedEnvironment, loadConfig } from '../config.ts';
 import { type Common, environmentOf, settingProblems, withSettings } from '../placement/environment.ts';
@@ -16,12 +16,11 @@ import { nestedVariableOf, type SettingName, settingTable } from '../settings.ts
 import { loadShop } from './load-shop.ts';
 import { pickPorts, takenPorts } from './pick-ports.ts';
 import { createPrefix } from './prefix-lines.ts';
+import { programArgs } from './program.ts';
 import { addSettings } from './setting-options.ts';
 import { supervise } from './supervise.ts';
 import { formatTable, print, printError, terminal } from './terminal.ts';
 import { removeUpFile, type UpFile, writeUpFile } from './up-file.ts';
-
-const main = join(import.meta.dirname, '../main.ts');
 
 /** What `up` itself goes by; everything else is for the processes. */
 const ownSettings = ['PORT', 'HOST', 'OPS_PORT', 'DATA_DIR', 'RUN_ENV'] as const satisfies SettingName[];
@@ -169,7 +168,7 @@ async function run(parts: {
   return await supervise({
     commands: instances.map((instance) => ({
       name: instance.name,
-      args: [main, 'serve', ...(common.file === undefined ? [] : ['--config', common.file])],
+      args: [...programArgs, 'serve', ...(common.file === undefined ? [] : ['--config', common.file])],
       env: environmentOf(placement, instance, common),
       opsUrl: urlOf(instance.name).opsUrl,
       stopTurn: stopTurnOf(instance),

@@ -7,6 +7,7 @@ import { EMBEDDED_QUEUE } from '../limits.ts';
 import { createBreath } from './breath.ts';
 import { createDatabase } from './create-database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
+import { embeddedFiles } from './embedded-files.ts';
 import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { type RunStatement, runRows } from './statement.ts';
@@ -29,7 +30,8 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
       fs: new DurableFolder(join(options.folder, 'postgres')),
       startParams: durableStartParams,
     };
-    const client = await PGlite.create({ ...durable, loadDataDir: options.template });
+    const files = await embeddedFiles();
+    const client = await PGlite.create({ ...durable, ...files, loadDataDir: options.template });
     return createEngine(client, () => lock?.close());
   } catch (error) {
     lock?.close();

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
+import { listAssets, readAsset } from '../assets.ts';
 import { invariant } from '../errors.ts';
 import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from '../limits.ts';
 import type { Engine, ScriptSession } from './engine.ts';
 import { lockRoles } from './roles.ts';
-
-const folder = join(import.meta.dirname, '../../drizzle');
 
 interface Migration {
   /** `<set>/<file>`, as `product/0001_catalogue.sql`. */
@@ -17,11 +14,10 @@ interface Migration {
 }
 
 function readMigrations(set: string): Migration[] {
-  return readdirSync(join(folder, set))
+  return listAssets(`drizzle/${set}`)
     .filter((file) => file.endsWith('.sql'))
-    .sort()
     .map((file) => {
-      const script = readFileSync(join(folder, set, file), 'utf8');
+      const script = readAsset(`drizzle/${set}/${file}`).toString();
       return { name: `${set}/${file}`, script, hash: createHash('sha256').update(script).digest('hex') };
     });
 }

@@ -1,11 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { Hono } from 'hono';
+import { readAsset } from '../assets.ts';
 import type { HttpContext, HttpEnv } from './http-env.ts';
-
-const require = createRequire(import.meta.url);
-const swaggerFolder = dirname(require.resolve('swagger-ui-dist/package.json'));
 
 /** What the page loads, all of it from here: a shop's network may reach nothing else. */
 const ASSETS: Readonly<Record<string, string>> = {
@@ -77,11 +72,11 @@ export function createDocsRoutes(openapi: object, admit: (c: HttpContext) => Pro
   });
   for (const [file, contentType] of Object.entries(ASSETS)) {
     // Read once, by the first who looks.
-    let content: Promise<Uint8Array<ArrayBuffer>> | undefined;
-    app.get(`/docs/${file}`, async (c) => {
+    let content: Uint8Array<ArrayBuffer> | undefined;
+    app.get(`/docs/${file}`, (c) => {
       c.set('route', `/docs/${file}`);
-      content ??= readFile(join(swaggerFolder, file)).then((bytes) => new Uint8Array(bytes));
-      return c.body(await content, 200, {
+      content ??= new Uint8Array(readAsset(`swagger-ui/${file}`));
+      return c.body(content, 200, {
         'Content-Type': contentType,
         // Compressing a megabyte of script for each who asks would cost us more than it saves them.
         'Cache-Control': 'public, max-age=3600, no-transform',

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, extname } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
+import { listAssets, readAsset } from '../assets.ts';
 import { ConfigError } from '../config.ts';
 
-const folder = join(import.meta.dirname, '../../deploy/placements');
+const folder = 'deploy/placements';
 
 // Which names, numbers and modules are right is said by `placementProblems`, so that all faults come at once.
 const processSchema = z.strictObject({
@@ -46,7 +47,7 @@ export interface Placement {
 
 /** The names of the placements that come with Banyan, sorted. */
 export function placementNames(): string[] {
-  return readdirSync(folder)
+  return listAssets(folder)
     .filter((file) => extname(file) === '.yaml')
     .map((file) => basename(file, '.yaml'))
     .sort();
@@ -58,19 +59,25 @@ export function placementNames(): string[] {
  * for `placementProblems` to say.
  */
 export function readPlacement(nameOrFile: string): Placement {
-  const isFile = nameOrFile.includes('/') || /\.ya?ml$/.test(nameOrFile);
-  const file = isFile ? nameOrFile : join(folder, `${nameOrFile}.yaml`);
-  let content: string;
-  try {
-    content = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (isFile) throw new ConfigError([`${file}: cannot be read (${code})`]);
+  if (nameOrFile.includes('/') || /\.ya?ml$/.test(nameOrFile)) {
+    return parsePlacement(basename(nameOrFile, extname(nameOrFile)), readText(nameOrFile), nameOrFile);
+  }
+  const names = placementNames();
+  if (!names.includes(nameOrFile)) {
     throw new ConfigError([
-      `there is no placement ${nameOrFile}: there are ${placementNames().join(', ')}, or name a .yaml file`,
+      `there is no placement ${nameOrFile}: there are ${names.join(', ')}, or name a .yaml file`,
     ]);
   }
-  return parsePlacement(basename(file, extname(file)), content, file);
+  const file = `${folder}/${nameOrFile}.yaml`;
+  return parsePlacement(nameOrFile, readAsset(file).toString(), file);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`]);
+  }
 }
 
 /** The placement in the text of a file; `source` is how problems name it. Throws `ConfigError` as `readPlacement`. */
