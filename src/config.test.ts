@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { ConfigError, type ConfigSources, loadConfig } from './config.ts';
@@ -87,6 +87,13 @@ test('every setting can be given by a nested variable, and by a file', () => {
     PEERS: 'product=http://product:9090',
     SERVICE_SECRET: 's'.repeat(32),
     SHADOW_RATIO: '0.5',
+    DRAIN_SECONDS: '5',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces.example.com/intake',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0.1',
   };
   for (const name of settingNames.filter((each) => each.endsWith('DATABASE_URL'))) {
     samples[name] = `postgres://localhost/${name.toLowerCase()}`;
@@ -131,13 +138,13 @@ test('all faults are listed at once, each with its source', () => {
     }),
   ).toEqual([
     'APP_NONSENSE is not a setting; docs/settings.md lists them',
-    'TLS_CERT is set, but this version does not have it yet: unset it',
     `http.prot (${file} line 2) is not a setting; docs/settings.md lists them`,
     `shop (${file} line 3) is not a setting; docs/settings.md lists them`,
     `ops (${file} line 4): expected a group of settings`,
     'PORT: expected a port, 0 to 65535, got "http"',
     '--log-level: expected one of fatal, error, warn, info, debug, trace, silent, got "loud"',
     'ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither',
+    'TLS_CERT and TLS_KEY go together: set both or neither',
   ]);
 });
 
@@ -162,6 +169,13 @@ test.each([
   ['DATABASE_POOLER', 'session'],
   ['REDIS_URL', 'localhost:6379'],
   ['WORKERS', '0'],
+  ['DRAIN_SECONDS', '301'],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317'],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'a token'],
+  ['OTEL_EXPORTER_OTLP_HEADERS', 'authorization=%'],
+  ['OTEL_TRACES_SAMPLER', 'sometimes'],
+  ['OTEL_TRACES_SAMPLER_ARG', '2'],
 ])('%s refuses %j', (name, value) => {
   const problems = problemsOf({ env: { [name]: value } });
   expect(problems).toHaveLength(1);
@@ -185,10 +199,33 @@ test('several processes on the embedded database are refused', () => {
   expect(problemsOf({ env: { WORKERS: '2' } })[0]).toMatch('set DATABASE_URL for more');
 });
 
-test.each(['TLS_CERT', 'TLS_KEY'])('%s, which this version lacks, is refused and not ignored', (name) => {
-  expect(problemsOf({ env: { [name]: 'x' } })).toEqual([
-    `${name} is set, but this version does not have it yet: unset it`,
-  ]);
+test('a certificate and its key are named by absolute paths', () => {
+  const env = { TLS_CERT: 'tls/tls.crt', TLS_KEY: '/etc/tls/tls.key' };
+  expect(load({ env }).tls).toEqual({ certFile: resolve('tls/tls.crt'), keyFile: '/etc/tls/tls.key' });
+  expect(load({ env: { TLS_CERT: '' } }).tls).toBeUndefined();
+});
+
+test('traces go where the standard variables of OpenTelemetry say', () => {
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/' };
+  expect(load({ env }).traces).toEqual({
+    url: 'http://collector:4318/v1/traces',
+    headers: {},
+    serviceName: 'banyan',
+    sampler: { name: 'parentbased_always_on', ratio: 1 },
+  });
+  const more = {
+    ...env,
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces.example.com/intake',
+    OTEL_EXPORTER_OTLP_HEADERS: 'Authorization=Bearer%20a=b, x-team = shop',
+    OTEL_TRACES_SAMPLER: 'traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0.25',
+  };
+  expect(load({ env: more }).traces).toMatchObject({
+    url: 'https://traces.example.com/intake',
+    headers: { authorization: 'Bearer a=b', 'x-team': 'shop' },
+    sampler: { name: 'traceidratio', ratio: 0.25 },
+  });
+  expect(load({ env: { OTEL_SERVICE_NAME: 'shop' } }).traces).toBeUndefined();
 });
 
 test('an empty variable counts as not set, but an empty MODULES asks for a gateway', () => {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { type Given, readConfigFiles } from './config-files.ts';
 import {
-  absentSettings,
   flagOf,
   type ModuleName,
   nestedVariableOf,
+  type SamplerName,
   type SettingName,
   type SettingValues,
   settingNames,
@@ -36,13 +36,21 @@ export interface Config {
   readonly peers: Readonly<Record<string, readonly string[]>>;
   /** Signs calls between processes; undefined: none are taken. */
   readonly serviceSecret: string | undefined;
+  /** Another one, whose tokens hold as well. */
+  readonly serviceSecretAccepted: string | undefined;
   /** Share of local calls that pass through the wire's form as well. */
   readonly shadowRatio: number;
   readonly logLevel: string;
+  /** Where traces go; undefined: nowhere. */
+  readonly traces: TracesConfig | undefined;
   /** Requests a minute for one client; undefined is no limit. */
   readonly rateLimit: number | undefined;
   readonly trustedProxies: readonly string[];
   readonly corsOrigins: readonly string[];
+  /** The public port's certificate and key, absolute paths of PEM files; undefined: it speaks plain HTTP. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  /** Between the signal to stop and the end of the ports; not ready meanwhile, but serving. */
+  readonly drainMs: number;
   readonly token: { readonly issuer: string; readonly audience: string };
   /** The first admin; undefined makes one on the embedded database. */
   readonly admin: { readonly email: string; readonly password: string } | undefined;
@@ -50,6 +58,15 @@ export interface Config {
   readonly mail: { readonly smtpUrl: string | undefined; readonly from: string };
   /** Checks the provider's webhooks; undefined takes one made for this installation. */
   readonly paymentWebhookSecret: string | undefined;
+}
+
+/** How this process hands its traces to a collector. */
+export interface TracesConfig {
+  /** With its path. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly serviceName: string;
+  readonly sampler: { readonly name: SamplerName; readonly ratio: number };
 }
 
 /** Where the modules' schemas are on Postgres. */
@@ -80,7 +97,7 @@ export interface ConfigSources {
   /** Values given on the command line, by setting. */
   readonly flags?: Readonly<Partial<Record<SettingName, string>>>;
   /** What the modules, which this file does not know, find wrong with a placement; listed with all other faults. */
-  readonly inspect?: (placement: Pick<Config, 'modules' | 'peers' | 'roles'>) => readonly string[];
+  readonly inspect?: (placement: Pick<Config, 'modules' | 'peers' | 'roles' | 'tls'>) => readonly string[];
   /** A YAML file that must be there; without one `deploy/config/banyan.yaml` is read if it is there. */
   readonly file?: string;
 }
@@ -115,6 +132,9 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   if ((values.ADMIN_EMAIL === undefined) !== (values.ADMIN_PASSWORD === undefined)) {
     problems.push('ADMIN_EMAIL and ADMIN_PASSWORD go together: set both or neither');
   }
+  if ((values.TLS_CERT === undefined) !== (values.TLS_KEY === undefined)) {
+    problems.push('TLS_CERT and TLS_KEY go together: set both or neither');
+  }
   const known = values as Partial<SettingValues>;
   problems.push(...databaseProblems(known), ...splitProblems(known));
   problems.push(
@@ -122,6 +142,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
       modules: known.MODULES,
       peers: arrangePeers(known.PEERS ?? []),
       roles: known.ROLES ?? [],
+      tls: arrangeTls(known),
     }) ?? []),
   );
   if (problems.length > 0) throw new ConfigError(problems);
@@ -148,6 +169,9 @@ function splitProblems(values: Partial<SettingValues>): string[] {
   const problems: string[] = [];
   if ((isPart || peers.length > 0) && values.SERVICE_SECRET === undefined) {
     problems.push('SERVICE_SECRET: calls between processes need it: set the same in all of them');
+  }
+  if (values.SERVICE_SECRET_ACCEPTED !== undefined && values.SERVICE_SECRET === undefined) {
+    problems.push('SERVICE_SECRET_ACCEPTED: goes with SERVICE_SECRET, by which calls are signed');
   }
   if (!isPart || modules.length === 0) return problems;
   const hasDatabase = [values.DATABASE_URL, ...moduleUrlSettings.map((variable) => values[variable])].some(
@@ -211,11 +235,6 @@ function fromEnvironment(
       problems.push(`${variable} is not a setting; docs/settings.md lists them`);
     }
   }
-  for (const variable of absentSettings) {
-    if (env[variable]) {
-      problems.push(`${variable} is set, but this version does not have it yet: unset it`);
-    }
-  }
   return given;
 }
 
@@ -247,15 +266,37 @@ function arrange(values: SettingValues): Config {
     modules: values.MODULES,
     peers: arrangePeers(values.PEERS ?? []),
     serviceSecret: values.SERVICE_SECRET,
+    serviceSecretAccepted: values.SERVICE_SECRET_ACCEPTED,
     shadowRatio: values.SHADOW_RATIO,
     logLevel: values.LOG_LEVEL,
+    traces: arrangeTraces(values),
     rateLimit: values.RATE_LIMIT,
     trustedProxies: values.TRUSTED_PROXIES ?? [],
     corsOrigins: values.CORS_ORIGINS ?? [],
+    tls: arrangeTls(values),
+    drainMs: values.DRAIN_SECONDS * 1_000,
     token: { issuer: values.TOKEN_ISSUER, audience: values.TOKEN_AUDIENCE },
     admin: email === undefined || password === undefined ? undefined : { email, password },
     mail: { smtpUrl: values.SMTP_URL, from: values.MAIL_FROM },
     paymentWebhookSecret: values.PAYMENT_WEBHOOK_SECRET,
+  };
+}
+
+function arrangeTls({ TLS_CERT: cert, TLS_KEY: key }: Partial<SettingValues>): Config['tls'] {
+  return cert === undefined || key === undefined
+    ? undefined
+    : { certFile: resolve(cert), keyFile: resolve(key) };
+}
+
+function arrangeTraces(values: SettingValues): TracesConfig | undefined {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: base, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: whole } = values;
+  const url = whole ?? (base === undefined ? undefined : `${base.replace(/\/$/, '')}/v1/traces`);
+  if (url === undefined) return undefined;
+  return {
+    url,
+    headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: values.OTEL_SERVICE_NAME,
+    sampler: { name: values.OTEL_TRACES_SAMPLER, ratio: values.OTEL_TRACES_SAMPLER_ARG },
   };
 }
 

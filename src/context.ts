@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { TraceContext } from './telemetry/trace-context.ts';
 
 /** What the work is about; they become known along the way, and stand in each log line from then on. */
 export interface WorkIds {
@@ -7,12 +8,8 @@ export interface WorkIds {
 }
 
 /** What travels with a request through modules, events and logs. Never personal data. */
-export interface RequestContext {
+export interface RequestContext extends TraceContext {
   readonly requestId: string;
-  /** W3C trace id, 32 hex digits. */
-  readonly traceId: string;
-  /** The caller's span id, 16 hex digits. */
-  readonly spanId: string;
   readonly userId?: string;
   /** When the caller stops waiting, by `performance.now()`; calls along the chain never outlive it. */
   readonly deadlineAt?: number;

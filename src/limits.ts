@@ -95,6 +95,8 @@ export const PART_STOP_TIMEOUT_MS = 12_000;
 
 /** After everything was stopped a process ends by itself at once; what keeps it longer is not worth waiting for. */
 export const EXIT_GRACE_MS = 1_000;
+/** At its end a process gives a collector so long to take the last traces: whoever replaces it waits for no diagram. */
+export const TRACES_FLUSH_MS = 3_000;
 
 /** A repeat waits this long for a first request whose client has gone away, then is told that it still runs. */
 export const REPEAT_WAIT_MS = 30_000;
@@ -114,6 +116,18 @@ export const KEYS_STALE_MS = 600_000;
 export const KEYS_REFRESH_MS = 5_000;
 /** An idle connection is kept longer than load balancers keep theirs, so that they close first. */
 export const KEEP_ALIVE_MS = 65_000;
+/** Files of a new certificate are looked for this often: two small reads, and soon enough for one that lives for days. */
+export const TLS_CHECK_MS = 10_000;
+/** A certificate is renewed weeks before its end; one that has less left was forgotten. */
+export const TLS_WARN_MS = 7 * 24 * 60 * 60_000;
+/** Requests at once on one HTTP/2 connection, as most servers have it; browsers and proxies queue the rest. */
+export const HTTP2_STREAMS = 100;
+/** Requests that one HTTP/2 connection may take back at once: all of them, twice. */
+export const HTTP2_RESET_BURST = 2 * HTTP2_STREAMS;
+/** And in each second after that; a connection that takes back more is ended, as each costs us work. */
+export const HTTP2_RESET_RATE = 33;
+/** Clients that were told to open no more requests get this long to hear it, if they do not say that they have. */
+export const HTTP2_GOODBYE_MS = 1_000;
 /** A health check that takes longer counts as failed. */
 export const HEALTH_TIMEOUT_MS = 2_000;
 

@@ -70,6 +70,41 @@ const databaseUrl = z.string().refine((text) => {
   return url !== null && /^postgres(ql)?:$/.test(url.protocol) && /^\/[^/]+$/.test(url.pathname);
 });
 
+/** From 0 to 1. */
+const ratio = z
+  .string()
+  .regex(/^(0|1|0?\.\d{1,6}|1\.0{1,6})$/)
+  .transform(Number);
+
+const collectorUrl = z.url({ protocol: /^https?$/ });
+
+const samplerNames = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+export type SamplerName = (typeof samplerNames)[number];
+
+/** As W3C Baggage has them, and OpenTelemetry took over for headers. */
+const headerList = z
+  .string()
+  .regex(/^\s*[\w!#$%&'*+.^`|~-]+\s*=[^,]*(,\s*[\w!#$%&'*+.^`|~-]+\s*=[^,]*)*$/)
+  .transform((text, context) => {
+    try {
+      const pairs = text.split(',').map((pair) => {
+        const [header = '', ...value] = pair.split('=');
+        return [header.trim().toLowerCase(), decodeURIComponent(value.join('=').trim())];
+      });
+      return Object.fromEntries(pairs) as Readonly<Record<string, string>>;
+    } catch {
+      context.addIssue('a value is not percent-encoded');
+      return z.NEVER;
+    }
+  });
+
 function moduleDatabase(module: string) {
   return {
     path: `database.${module}Url`,
@@ -207,15 +242,21 @@ const settings = {
     otherwise: 'none: the operations port takes no calls',
     secret: true,
   },
+  SERVICE_SECRET_ACCEPTED: {
+    path: 'process.serviceSecretAccepted',
+    description:
+      'A second secret whose tokens are taken as well, while SERVICE_SECRET is being changed (docs/operations.md).',
+    expects: '32 characters or more',
+    schema: z.string().min(32),
+    otherwise: 'none',
+    secret: true,
+  },
   SHADOW_RATIO: {
     path: 'process.shadowRatio',
     description:
       'Share of the calls between modules in one process that also pass through the form they would have between processes, to count what would differ after a split.',
     expects: 'a number from 0 to 1',
-    schema: z
-      .string()
-      .regex(/^(0|1|0?\.\d{1,6}|1\.0{1,6})$/)
-      .transform(Number),
+    schema: ratio,
     default: '0',
   },
   WORKERS: {
@@ -268,6 +309,33 @@ const settings = {
     schema: commaSeparated(z.string().refine(isOrigin)),
     otherwise: 'none',
   },
+  TLS_CERT: {
+    path: 'http.tlsCert',
+    description:
+      'Certificate of the public port, its chain after it; goes with TLS_KEY, and makes the port HTTPS. Read anew when it changes.',
+    expects: 'a PEM file',
+    schema: z.string().min(1),
+    otherwise: 'none: plain HTTP',
+  },
+  TLS_KEY: {
+    path: 'http.tlsKey',
+    description: 'Private key of TLS_CERT, without a passphrase.',
+    expects: 'a PEM file',
+    schema: z.string().min(1),
+    otherwise: 'none: plain HTTP',
+  },
+  DRAIN_SECONDS: {
+    path: 'http.drainSeconds',
+    description:
+      'How long a process that was told to stop says that it is not ready and still answers, so that balancers turn away from it first.',
+    expects: 'a whole number from 0 to 300',
+    schema: z
+      .string()
+      .regex(/^\d{1,3}$/)
+      .transform(Number)
+      .pipe(z.int().max(300)),
+    default: '0',
+  },
   TOKEN_ISSUER: {
     path: 'token.issuer',
     description: '`iss` of access tokens.',
@@ -313,6 +381,57 @@ const settings = {
     schema: z.enum(logLevels) as z.ZodType<(typeof logLevels)[number], string>,
     default: 'info',
   },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    path: 'traces.endpoint',
+    description: 'OpenTelemetry collector that takes traces (OTLP over HTTP), as `http://collector:4318`.',
+    expects: 'an http:// or https:// URL; `/v1/traces` is added to it',
+    schema: collectorUrl,
+    otherwise: 'none: no traces',
+  },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
+    path: 'traces.tracesEndpoint',
+    description: 'The same for traces alone, with its path.',
+    expects: 'an http:// or https:// URL',
+    schema: collectorUrl,
+    otherwise: 'OTEL_EXPORTER_OTLP_ENDPOINT and `/v1/traces`',
+  },
+  OTEL_EXPORTER_OTLP_HEADERS: {
+    path: 'traces.headers',
+    description: 'Headers for the collector, as the token of a vendor.',
+    expects: '`name=value` pairs, comma separated, values percent-encoded',
+    schema: headerList,
+    otherwise: 'none',
+    secret: true,
+  },
+  OTEL_EXPORTER_OTLP_PROTOCOL: {
+    path: 'traces.protocol',
+    description: 'How traces are sent. There is one way.',
+    expects: '`http/protobuf`',
+    schema: z.literal('http/protobuf') as z.ZodType<'http/protobuf', string>,
+    default: 'http/protobuf',
+  },
+  OTEL_SERVICE_NAME: {
+    path: 'traces.serviceName',
+    description: '`service.name` of traces.',
+    expects: 'a name',
+    schema: name,
+    default: 'banyan',
+  },
+  OTEL_TRACES_SAMPLER: {
+    path: 'traces.sampler',
+    description:
+      'Which traces are recorded; `parentbased_…`: those whose caller records them, and of those that begin here as the rest of the name says.',
+    expects: `one of ${samplerNames.join(', ')}`,
+    schema: z.enum(samplerNames) as z.ZodType<SamplerName, string>,
+    default: 'parentbased_always_on',
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    path: 'traces.samplerArg',
+    description: 'Share of traces that a `…traceidratio` sampler records.',
+    expects: 'a number from 0 to 1',
+    schema: ratio,
+    default: '1',
+  },
   RUN_ENV: {
     description: 'Which environment-specific file is read: `banyan.<RUN_ENV>.yaml` beside `banyan.yaml`.',
     expects: 'small letters, digits and dashes',
@@ -345,9 +464,3 @@ export function nestedVariableOf(path: string): string {
   const segments = path.split('.').map((segment) => segment.replace(/[A-Z]/g, '_$&').toUpperCase());
   return `APP_${segments.join('__')}`;
 }
-
-/**
- * Settings of the API's description that this version does not have. Ignoring one would start a shop with other
- * modules, or unprotected, so the start is refused instead.
- */
-export const absentSettings: readonly string[] = ['TLS_CERT', 'TLS_KEY'];
