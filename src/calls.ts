@@ -27,7 +27,7 @@ export interface Calls {
 }
 
 export function createCalls(options: {
-  config: Pick<Config, 'peers' | 'serviceSecret' | 'shadowRatio'>;
+  config: Pick<Config, 'peers' | 'serviceSecret' | 'serviceSecretAccepted' | 'shadowRatio'>;
   log: Logger;
   metrics: Metrics;
   known: readonly AnyModule[];
@@ -38,7 +38,9 @@ export function createCalls(options: {
   const { config, log, hosted, standIns } = options;
   const { registry } = options.metrics;
   const peers = createPeers({ addresses: config.peers, log, registry });
-  const tokens = config.serviceSecret === undefined ? undefined : createServiceTokens(config.serviceSecret);
+  const { serviceSecret, serviceSecretAccepted } = config;
+  const tokens =
+    serviceSecret === undefined ? undefined : createServiceTokens(serviceSecret, serviceSecretAccepted);
   const skew = createSkew(registry, log);
   const metrics = createCallMetrics(registry);
   const shadow = createShadow({ ratio: config.shadowRatio, metrics, registry, log });

@@ -86,6 +86,7 @@ test('every setting can be given by a nested variable, and by a file', () => {
     MODULES: 'order',
     PEERS: 'product=http://product:9090',
     SERVICE_SECRET: 's'.repeat(32),
+    SERVICE_SECRET_ACCEPTED: 't'.repeat(32),
     SHADOW_RATIO: '0.5',
     DRAIN_SECONDS: '5',
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',

@@ -22,6 +22,27 @@ async function forge(spoil: {
 }
 
 describe('a service token', () => {
+  it('lets a secret be changed in three rounds of restarts, none of which refuses a call of another', async () => {
+    const next = 'the secret that comes next, long enough to be one';
+    const before = createServiceTokens(SECRET);
+    const first = createServiceTokens(SECRET, next);
+    const second = createServiceTokens(next, SECRET);
+    const third = createServiceTokens(next);
+    for (const [one, other] of [
+      [before, first],
+      [first, second],
+      [second, third],
+    ] as const) {
+      const userId = '01936f2e-0000-7000-8000-000000000001';
+      await expect(other.verify('order', await one.issue('order', { userId }))).resolves.toEqual({ userId });
+      await expect(one.verify('order', await other.issue('order', { userId }))).resolves.toEqual({ userId });
+    }
+    const refused = third.verify('order', await before.issue('order', { userId: undefined }));
+    await expect(refused).rejects.toMatchObject({ code: 'invalid_service_token' });
+    const wrong = second.verify('product', await first.issue('order', { userId: undefined }));
+    await expect(wrong).rejects.toMatchObject({ code: 'wrong_audience' });
+  });
+
   it('carries the user, and opens the module it was made for in every process with the secret', async () => {
     const userId = uuidv7();
     const token = await createServiceTokens(SECRET).issue('order', { userId });

@@ -44,20 +44,26 @@ const TYPE = 'service+jwt';
 const ALGORITHM = 'HS256';
 const claims = z.object({ sub: z.uuid().optional() });
 
-export function createServiceTokens(secret: string): ServiceTokens {
-  const key = new TextEncoder().encode(secret);
+/** Signs by `secret`, and takes what was signed by it or by `accepted`: so a secret is changed without a stop. */
+export function createServiceTokens(secret: string, accepted?: string): ServiceTokens {
+  const key = keyOf(secret);
+  const other = accepted === undefined ? undefined : keyOf(accepted);
   // Signing and checking cost more than all else in a call, and a busy user's calls follow each other closely.
   const issued = new LRUCache<string, string>({ max: SERVICE_TOKEN_CACHE, ttl: SERVICE_TOKEN_FRESH_MS });
   const verified = new LRUCache<string, Caller>({ max: SERVICE_TOKEN_CACHE, ttl: SERVICE_TOKEN_FRESH_MS });
 
   async function check(module: string, token: string): Promise<Caller> {
-    const { payload } = await jwtVerify(token, key, {
+    const options = {
       algorithms: [ALGORITHM],
       issuer: ISSUER,
       audience: module,
       typ: TYPE,
       requiredClaims: ['exp'],
       clockTolerance: SERVICE_TOKEN_SKEW_SECONDS,
+    };
+    const { payload } = await jwtVerify(token, key, options).catch(async (error: unknown) => {
+      if (other === undefined || !(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      return await jwtVerify(token, other, options);
     });
     return { userId: claims.parse(payload).sub };
   }
@@ -106,4 +112,8 @@ export function createServiceTokens(secret: string): ServiceTokens {
       }
     },
   };
+}
+
+function keyOf(secret: string): Uint8Array {
+  return new TextEncoder().encode(secret);
 }
