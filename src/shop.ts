@@ -11,6 +11,8 @@ import { listDeliveries, type OpenDelivery, retryDeliveries, skipDelivery } from
 import type { DeliveryState } from './events/delivery-state.ts';
 import { type HostedModule, hostModule } from './host.ts';
 import { createApps } from './http/app.ts';
+import type { TlsFiles } from './http/certificate.ts';
+import { createCertificateSource } from './http/certificate-watch.ts';
 import { createForwardServer } from './http/forward-server.ts';
 import type { Health } from './http/health.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
@@ -73,7 +75,10 @@ export interface Shop {
   readonly opsApp: Hono;
   /** Starts the modules and their background work; with `listen` (default) the two ports as well. */
   start(options?: { listen?: boolean }): Promise<Address>;
-  /** Ends requests and work in flight, then closes the database. Safe to call at any time, once. */
+  /**
+   * Ends requests and work in flight, then closes the database. Safe to call at any time, once. With DRAIN_SECONDS and
+   * open ports, it first goes on for that long while it says that it is not ready.
+   */
   stop(): Promise<void>;
   api<C extends Contract>(contract: C): Api<C>;
   /**
@@ -162,7 +167,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       return redis.available ? 'up' : 'down';
     },
     async problems() {
-      if (!lifecycle.ready) return ['process'];
+      if (!lifecycle.ready || draining) return ['process'];
       // The names only: what the database says is for the log, not for whoever asks on the public port.
       const failing = await engines.failing();
       for (const { module, failure } of failing) {
@@ -204,20 +209,24 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
 
   let started = false;
   let listening = true;
+  let draining = false;
+  const servers: Listener[] = [];
   const urls = { url: '', opsUrl: '' };
   const port = (
     name: keyof typeof urls,
     app: Hono,
     host: string,
     number: number,
-    limits: Partial<ServerLimits> = {},
+    { limits, tls }: { limits?: Partial<ServerLimits>; tls?: TlsFiles },
   ): Part => {
     let server: Listener | undefined;
     return {
       name: `port ${number}`,
       async start() {
         if (!listening) return;
-        server = await listen(app, { host, port: number, limits });
+        const certificate = tls && createCertificateSource({ files: tls, log, registry: metrics.registry });
+        server = await listen(app, { host, port: number, limits, certificate });
+        servers.push(server);
         urls[name] = server.url;
       },
       stop: () => server?.close(),
@@ -231,11 +240,20 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       { name: 'peers', stop: () => calls.peers.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
-      port('opsUrl', opsApp, config.opsHost, config.opsPort, { headerBytes: OPS_HEADER_BYTES }),
-      port('url', listened, config.host, config.port),
+      port('opsUrl', opsApp, config.opsHost, config.opsPort, { limits: { headerBytes: OPS_HEADER_BYTES } }),
+      port('url', listened, config.host, config.port, { tls: config.tls }),
     ],
     log,
   );
+
+  /** Balancers that ask for readiness turn away, and clients leave their connections, before the ports close. */
+  async function drain(): Promise<void> {
+    if (config.drainMs === 0) return;
+    draining = true;
+    log.info({ ms: config.drainMs }, 'not ready any more; the ports close later');
+    for (const server of servers) server.drain();
+    await sleep(config.drainMs);
+  }
 
   async function* findings(): AsyncIterable<Finding> {
     const inboxes = new Map(modules.map((module) => [module.name, module.database]));
@@ -258,6 +276,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       };
     },
     async stop() {
+      if (lifecycle.ready && servers.length > 0) await drain();
       if (started) return await lifecycle.stop();
       await calls.peers.close();
       redis?.close();

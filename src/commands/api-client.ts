@@ -66,6 +66,7 @@ export function createApiClient(baseUrl: string, patienceMs: number): ApiClient 
           waitMs = Math.max(backoffMs, Number(answer.headers.get('retry-after') ?? 0) * 1000);
           reason = `${answer.status} ${answer.body?.code ?? ''}`.trim();
         } catch (error) {
+          refuseUntrusted(error, url);
           reason = error;
         }
         if (performance.now() + waitMs > giveUpAt) {
@@ -77,6 +78,16 @@ export function createApiClient(baseUrl: string, patienceMs: number): ApiClient 
       }
     },
   };
+}
+
+/** A certificate that is not trusted now will not be in a minute either. */
+function refuseUntrusted(error: unknown, url: URL): void {
+  const reason = describe(error);
+  if (!/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(reason)) return;
+  const ways = 'name its authority by NODE_EXTRA_CA_CERTS, and the shop by a name that it holds with --url';
+  throw new ShopUnavailable(`the certificate of ${url.origin} is not trusted here (${reason}): ${ways}`, {
+    cause: error,
+  });
 }
 
 /** Whether the same request may get another answer later. */

@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { DestinationStream } from 'pino';
 import type { Config } from '../config.ts';
+import { certificateProblems } from '../http/certificate.ts';
 import type { Metrics } from '../http/metrics.ts';
 import { EXIT_GRACE_MS } from '../limits.ts';
 import { createLogger, type Logger } from '../telemetry/log.ts';
+import { startTracing } from '../telemetry/tracing.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
 import { introduce } from './introduce.ts';
@@ -35,11 +37,15 @@ Examples:
     );
   addSettings(command).action(async () => {
     const { missingPeers } = await loadShop();
-    const config = configOf(command, missingPeers);
+    const config = configOf(command, (placement) => [
+      ...missingPeers(placement),
+      ...certificateProblems(placement.tls),
+    ]);
     const log = createLogger({ level: config.logLevel, destination: await logDestination() });
     dieOfBugs(log);
     endWithSupervisor();
-    if (config.workers > 1 && !isWorker) process.exitCode = await runWorkers({ count: config.workers, log });
+    if (config.workers > 1 && !isWorker)
+      process.exitCode = await runWorkers({ count: config.workers, log, drainMs: config.drainMs });
     else {
       listenForLogLevel(log, config.logLevel);
       await serve(config, isWorker ? log.child({ pid: process.pid }) : log);
@@ -50,6 +56,7 @@ Examples:
 async function serve(config: Config, log: Logger): Promise<void> {
   const stopAsked = listenForStop(log);
   const { createShop } = await loadShop();
+  const tracing = await startTracing(config, log);
   const shop = await createShop({ config, log, metrics: isWorker ? await sharedMetrics() : undefined });
   const token = randomBytes(32).toString('base64url');
   // On Postgres operators' commands open the database themselves; only a locked folder needs a door.
@@ -65,6 +72,7 @@ async function serve(config: Config, log: Logger): Promise<void> {
   // Removed first: from here on commands find the folder locked for a moment, and then theirs to open.
   if (hasDoor) removeControlFile(config.dataDir);
   await shop.stop();
+  await tracing.stop();
   log.info('stopped');
   leavePrimary();
   // What did not stop in its time, as a job whose Redis is gone, would keep the process for ever.

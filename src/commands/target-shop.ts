@@ -59,6 +59,9 @@ export async function startOwnShop(config: Config, log: Logger): Promise<OwnShop
       opsPort: 0,
       roles: ['http', 'worker'],
       rateLimit: undefined,
+      // Its only client is this process, which would not find this machine's address in the certificate.
+      tls: undefined,
+      drainMs: 0,
     },
     log,
   });

@@ -56,9 +56,11 @@ interface Slot {
 export async function runWorkers(options: {
   count: number;
   log: Logger;
+  /** What workers take longer to stop by; default: nothing. */
+  drainMs?: number;
   limits?: Partial<WorkerLimits>;
 }): Promise<number> {
-  const { count, log } = options;
+  const { count, log, drainMs = 0 } = options;
   const limits = { ...defaults, ...options.limits };
   const slots = Array.from({ length: count }, (_, index): Slot => {
     return { number: index + 1, startedAt: 0, earlyDeaths: 0 };
@@ -126,7 +128,7 @@ export async function runWorkers(options: {
     cut = setTimeout(() => {
       log.error({ pids: living().map((worker) => worker.process.pid) }, 'workers did not stop: killed');
       kill(living(), 'SIGKILL');
-    }, limits.stopTimeoutMs);
+    }, limits.stopTimeoutMs + drainMs);
     if (living().length === 0) ended.resolve(0);
   }
 

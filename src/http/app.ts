@@ -70,6 +70,7 @@ const CORS_HEADERS = {
     'Prefer',
     'X-Request-Id',
     'traceparent',
+    'tracestate',
   ],
   exposeHeaders: [
     'ETag',
@@ -104,7 +105,7 @@ export function createApps(options: PublicAppOptions): Apps {
     clientAddress: (c) =>
       c.env?.forwarded
         ? c.env.forwarded.clientAddress
-        : addressOf(c.env?.incoming?.socket.remoteAddress, c.req.header('x-forwarded-for') ?? null),
+        : addressOf(c.env?.remoteAddress, c.req.header('x-forwarded-for') ?? null),
   };
   return { publicApp: createPublicApp(edge, options), ownerApp: createOwnerApp(edge, options) };
 }

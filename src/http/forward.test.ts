@@ -150,7 +150,7 @@ function startPair(
     answerHeaders,
     ask: async (path: string, init: RequestInit & { from?: string } = {}) =>
       await publicApp.request(`/api/v1${path}`, init, {
-        incoming: { socket: { remoteAddress: init.from ?? '192.0.2.1' } },
+        remoteAddress: init.from ?? '192.0.2.1',
       }),
   };
 }

@@ -1,10 +1,9 @@
-import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { Refusal } from './refusal.ts';
 
 /** What Hono carries along a request. In-process requests (`app.request`) have no bindings. */
 export interface HttpEnv {
-  Bindings: Partial<HttpBindings> & {
+  Bindings: {
     /** Of whoever is at the other end of the connection, known also when it has been left. */
     readonly remoteAddress?: string;
     /** Set on a request that another process of the shop forwards: its edge has counted it and knows the client. */

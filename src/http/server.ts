@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { AddressInfo, Server as NetServer } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import {
   CONNECTION_CHECK_MS,
@@ -11,6 +12,8 @@ import {
   REQUEST_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
 } from '../limits.ts';
+import type { CertificateSource } from './certificate-watch.ts';
+import { createSecureHttpServer } from './secure-server.ts';
 
 /** How long and how much a server bears with its clients. */
 export interface ServerLimits {
@@ -39,28 +42,54 @@ const IDLE_CHECK_MS = 50;
 export interface Listener {
   /** Where it is reached from this machine. */
   readonly url: string;
+  /** Goes on serving, and asks clients with each answer to leave their connection. */
+  drain(): void;
   /** Takes no more connections, lets requests in flight finish, and cuts off what is left at the time limit. */
   close(): Promise<void>;
 }
 
-/** Serves the app; port 0 takes a free one. Rejects when the address is taken. */
+/** What a listener needs of a server, be it plain or secure. */
+export interface HttpServer {
+  readonly server: NetServer;
+  /** Asks HTTP/2 clients to send no more on their connections; what they have sent is answered. */
+  sayGoodbye(): void;
+  /** Takes no more connections; calls back when all have ended. */
+  close(closed: () => void): void;
+  /** Ends connections that have nothing under way. */
+  closeIdleConnections(): void;
+  /** Cuts off whatever is left. */
+  destroyConnections(): void;
+}
+
+/**
+ * Serves the app; port 0 takes a free one. Rejects when the address is taken. With a certificate it speaks HTTP/2 and
+ * HTTP/1.1 over TLS, and nothing else; without one, HTTP/1.1.
+ */
 export async function listen(
   // biome-ignore lint/suspicious/noExplicitAny: what an app keeps per request does not matter here.
   app: Hono<any>,
-  options: { host: string; port: number; limits?: Partial<ServerLimits> },
+  options: { host: string; port: number; limits?: Partial<ServerLimits>; certificate?: CertificateSource },
 ): Promise<Listener> {
   const limits = { ...defaults, ...options.limits };
-  const server = createAdaptorServer({
-    fetch: app.fetch,
-    createServer,
-    serverOptions: {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: limits.connectionCheckMs,
-      keepAliveTimeout: limits.keepAliveMs,
-    },
-  }) as Server;
+  // The address is taken while it is there: a client that leaves takes its socket with it.
+  const answer = getRequestListener((request, env) =>
+    app.fetch(request, { ...env, remoteAddress: env.incoming.socket.remoteAddress }),
+  );
+  let isDraining = false;
+  const serve = (
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse | Http2ServerResponse,
+  ) => {
+    // In HTTP/2 a frame of the connection says it.
+    if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+    return answer(request, response);
+  };
+  const { certificate } = options;
+  const http =
+    certificate === undefined
+      ? createPlainServer(serve, limits)
+      : createSecureHttpServer(serve, certificate, limits);
+  const { server } = http;
   server.maxConnections = limits.connections;
 
   const listening = Promise.withResolvers<void>();
@@ -69,8 +98,43 @@ export async function listen(
   await listening.promise;
   server.off('error', listening.reject);
   const { port } = server.address() as AddressInfo;
-  const url = `http://${reachable(options.host)}:${port}`;
-  return { url, close: () => close(server, limits.closeTimeoutMs) };
+  const scheme = certificate === undefined ? 'http' : 'https';
+  const drain = () => {
+    isDraining = true;
+    http.sayGoodbye();
+  };
+  return {
+    url: `${scheme}://${reachable(options.host)}:${port}`,
+    drain,
+    close() {
+      // Requests that still come in on open connections are answered, and told that the connection ends.
+      drain();
+      return close(http, limits.closeTimeoutMs);
+    },
+  };
+}
+
+function createPlainServer(
+  serve: (request: IncomingMessage, response: ServerResponse) => unknown,
+  limits: ServerLimits,
+): HttpServer {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      connectionsCheckingInterval: limits.connectionCheckMs,
+      keepAliveTimeout: limits.keepAliveMs,
+    },
+    serve,
+  );
+  return {
+    server,
+    sayGoodbye: () => undefined,
+    close: (closed) => server.close(() => closed()),
+    closeIdleConnections: () => server.closeIdleConnections(),
+    destroyConnections: () => server.closeAllConnections(),
+  };
 }
 
 /** An address that stands for all of this machine's can be listened on, but not connected to. */
@@ -79,13 +143,11 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-async function close(server: Server, timeoutMs: number): Promise<void> {
+async function close(http: HttpServer, timeoutMs: number): Promise<void> {
   const closed = Promise.withResolvers<void>();
-  // Requests that still come in on open connections are answered, and told that the connection ends.
-  server.prependListener('request', (_request, response) => response.setHeader('connection', 'close'));
-  server.close(() => closed.resolve());
-  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
-  const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
+  http.close(closed.resolve);
+  const idle = setInterval(() => http.closeIdleConnections(), IDLE_CHECK_MS);
+  const cut = setTimeout(() => http.destroyConnections(), timeoutMs);
   await closed.promise;
   clearInterval(idle);
   clearTimeout(cut);

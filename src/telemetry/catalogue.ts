@@ -229,6 +229,13 @@ export const platformMetrics = {
     toldBy: 'redis',
   }),
 
+  tlsExpiry: gauge({
+    name: 'banyan_tls_expiry_timestamp_seconds',
+    help: "When the public port's certificate ends, in seconds since 1970.",
+    labels: {},
+    toldBy: 'tls',
+  }),
+
   diskFree: gauge({
     name: 'banyan_disk_free_bytes',
     help: 'Room left for this process in the file system of a place.',

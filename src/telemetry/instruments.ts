@@ -8,6 +8,7 @@ export const tellers = {
   hosting: 'processes that host modules',
   workers: 'workers',
   redis: 'with `REDIS_URL`',
+  tls: 'with `TLS_CERT`',
   queues: 'workers with `REDIS_URL`',
   peers: 'with `PEERS`',
   shadow: 'with `SHADOW_RATIO`',

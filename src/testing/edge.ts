@@ -104,7 +104,7 @@ export async function startEdge<R extends Routes>(options: {
     metrics,
     logged,
     async request(path, { from = '192.0.2.1', ...init } = {}) {
-      return await app.request(path, init, { incoming: { socket: { remoteAddress: from } } });
+      return await app.request(path, init, { remoteAddress: from });
     },
   };
 }
