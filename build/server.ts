@@ -1,0 +1,40 @@
+// npm run build: dist/banyan-server, which needs Node and nothing else, and the same packed.
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { bundle, dist, listAssetFiles, project } from './bundle.ts';
+
+const name = 'banyan-server';
+const folder = join(dist, name);
+
+const start = `#!/usr/bin/env node
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major * 1000 + minor < 24007) {
+  console.error(\`banyan: this is Node \${process.versions.node}; it takes Node 24.7 or later.\`);
+  process.exit(1);
+}
+await import('./lib/main.js');
+`;
+
+await rm(folder, { recursive: true, force: true });
+// One folder below the root, as the source is, since assets are found from there.
+await bundle({ outdir: join(folder, 'lib'), splitting: true });
+
+const files = new Map([...(await listAssetFiles())].filter(([path]) => path !== 'package.json'));
+for (const path of ['LICENSE', 'deploy/config/banyan.yaml', 'docs/settings.md']) {
+  files.set(path, join(project, path));
+}
+for (const [path, source] of files) {
+  await mkdir(dirname(join(folder, path)), { recursive: true });
+  await copyFile(source, join(folder, path));
+}
+
+const { version, license, type, engines } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
+const about = { name, version, license, private: true, type, engines, bin: { banyan: 'banyan.js' } };
+await writeFile(join(folder, 'package.json'), `${JSON.stringify(about, null, 2)}\n`);
+await writeFile(join(folder, 'banyan.js'), start, { mode: 0o755 });
+
+const archive = `banyan-${version}.tar.gz`;
+await promisify(execFile)('tar', ['-czf', archive, name], { cwd: dist });
+console.log(`dist/${archive}: ${((await stat(join(dist, archive))).size / 1e6).toFixed(1)} MB`);
