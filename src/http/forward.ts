@@ -12,7 +12,8 @@ import {
   TIMEOUT_HEADER,
 } from '../rpc/call-headers.ts';
 import type { ServiceTokens } from '../rpc/service-token.ts';
-import { formatTraceparent } from '../telemetry/trace-context.ts';
+import { span } from '../telemetry/trace.ts';
+import { traceHeaders } from '../telemetry/trace-context.ts';
 import { readBody } from './body.ts';
 import type { HttpContext } from './http-env.ts';
 import { readKey } from './idempotency-key.ts';
@@ -60,7 +61,16 @@ const END_TO_END = new Set([
   'webhook-signature',
 ]);
 /** What the next hop gets from us and not from the client. Answers are compressed at the edge. */
-const OURS = new Set(['host', 'content-length', 'expect', 'accept-encoding', 'x-forwarded-for', 'forwarded']);
+const OURS = new Set([
+  'host',
+  'content-length',
+  'expect',
+  'accept-encoding',
+  'x-forwarded-for',
+  'forwarded',
+  'traceparent',
+  'tracestate',
+]);
 
 /**
  * A route of a module that runs elsewhere. Its sender is checked and counted here, and what is asked is passed on to
@@ -86,7 +96,7 @@ export function createForwardHandler(
     const headers = {
       ...headersToSend(request.headers),
       ...(bytes && { 'content-length': String(bytes.byteLength) }),
-      traceparent: formatTraceparent(context),
+      ...traceHeaders(context),
       'x-request-id': context.requestId,
       [SERVICE_TOKEN_HEADER]: await tokens.issue(peer.module, { userId }),
       [CLIENT_ADDRESS_HEADER]: edge.clientAddress(c) ?? '',
@@ -115,6 +125,15 @@ export function createForwardHandler(
     );
   }
 
+  const method = spec.method.toUpperCase();
+  const name = `${method} ${fullPath(spec)}`;
+  const attributes = {
+    'http.request.method': method,
+    'url.template': fullPath(spec),
+    'banyan.module': peer.module,
+  };
+  const options = { kind: 'client', attributes } as const;
+
   return async (c) => {
     c.set('route', fullPath(spec));
     try {
@@ -122,7 +141,14 @@ export function createForwardHandler(
       const context = currentContext();
       invariant(context, 'a request has a context');
       const userId = principal?.userId;
-      const answer = await runInContext({ ...context, userId }, () => send(c, userId));
+      const answer = await runInContext({ ...context, userId }, () =>
+        span(name, options, async (sent) => {
+          const received = await send(c, userId);
+          sent.set({ 'http.response.status_code': received.status });
+          if (received.status >= 500) sent.fail(String(received.status));
+          return received;
+        }),
+      );
       return passOn(c, answer);
     } catch (error) {
       // Nobody hears it; counted as it is, and not as an outage of the module.

@@ -1,16 +1,15 @@
 import type { MiddlewareHandler } from 'hono';
 import { uuidv7 } from 'uuidv7';
-import { runInContext } from '../context.ts';
 import { CALL_TIMEOUT_MS } from '../limits.ts';
 import { readHops } from '../rpc/hops.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
+import { parseTraceparent } from '../telemetry/trace-context.ts';
 import type { HttpEnv } from './http-env.ts';
 import type { HttpMetrics } from './metrics.ts';
+import { methodOf, serveInSpan } from './request-span.ts';
 
 /** A request id that a client may choose: short, and harmless in logs and headers. */
 const REQUEST_ID = /^[\w.:-]{1,64}$/;
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /**
  * Gives each request its ids and deadline, continues the caller's trace, and afterwards logs and measures it by
@@ -21,12 +20,12 @@ export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandl
     const startedAt = performance.now();
     const given = c.req.header('x-request-id') ?? '';
     const requestId = REQUEST_ID.test(given) ? given : uuidv7();
-    const trace = parseTraceparent(c.req.header('traceparent')) ?? newTrace();
+    const parent = parseTraceparent(c.req.header('traceparent'), c.req.header('tracestate'));
     c.header('X-Request-Id', requestId);
-    await runInContext({ requestId, ...trace, deadlineAt: startedAt + CALL_TIMEOUT_MS }, async () => {
+    await serveInSpan(c, parent, { requestId, deadlineAt: startedAt + CALL_TIMEOUT_MS }, async () => {
       await counted(next, metrics);
       const ms = performance.now() - startedAt;
-      const method = METHODS.has(c.req.method) ? c.req.method : 'OTHER';
+      const method = methodOf(c) ?? 'OTHER';
       const route = c.get('route') ?? 'unmatched';
       const status = c.res.status;
       metrics.observe({ method, route, status, seconds: ms / 1000, refusal: c.get('refusal') });
@@ -42,9 +41,9 @@ export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandl
 export function forwardedScope(log: Logger, metrics: HttpMetrics): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
     const startedAt = performance.now();
-    const { context } = readHops((name) => c.req.header(name));
+    const { parent, context } = readHops((name) => c.req.header(name));
     const deadlineAt = c.env.forwarded?.deadlineAt ?? startedAt + CALL_TIMEOUT_MS;
-    await runInContext({ ...context, deadlineAt }, async () => {
+    await serveInSpan(c, parent, { ...context, deadlineAt }, async () => {
       await counted(next, metrics);
       const ms = performance.now() - startedAt;
       const { method } = c.req;

@@ -6,7 +6,7 @@ import { CALL_ANSWER_BYTES, CALL_DEPTH, CALL_TIMEOUT_MS } from '../limits.ts';
 import type { Peer, PeerAnswer } from '../peers/peer.ts';
 import { readAnswer } from '../peers/read-answer.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { formatTraceparent, newTrace } from '../telemetry/trace-context.ts';
+import { newTrace, traceHeaders } from '../telemetry/trace-context.ts';
 import { CONTRACT_HEADER, DEPTH_HEADER, TIMEOUT_HEADER } from './call-headers.ts';
 import type { Api, CallSpec, Contract } from './contract.ts';
 import { callHash } from './contract-shape.ts';
@@ -74,7 +74,7 @@ async function invoke(
       headers: {
         'content-type': 'application/json',
         authorization: `Bearer ${token}`,
-        traceparent: formatTraceparent(context ?? newTrace()),
+        ...traceHeaders(context ?? newTrace()),
         'x-request-id': context?.requestId ?? uuidv7(),
         [CONTRACT_HEADER]: hash,
         [DEPTH_HEADER]: String(depth),

@@ -1,8 +1,9 @@
-import { runInContext } from '../context.ts';
 import { AppError } from '../errors.ts';
 import { CALL_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { enter } from '../telemetry/trace.ts';
 import { CONTRACT_HEADER } from './call-headers.ts';
+import { type CallSpan, callSpan } from './call-span.ts';
 import type { CallSpec, Contract } from './contract.ts';
 import { callHash } from './contract-shape.ts';
 import { readHops } from './hops.ts';
@@ -23,6 +24,7 @@ export interface FoundCall {
   readonly spec: CallSpec;
   /** What the answer says of our contract; see `contract-shape.ts`. */
   readonly hash: string;
+  readonly span: CallSpan;
   make(input: unknown): Promise<unknown>;
 }
 
@@ -75,22 +77,31 @@ export function createCallTaker(options: {
       if (module === undefined) throw notHosted(name);
       const spec = module.contract.calls[call];
       if (spec === undefined) throw new AppError('not_found', 'no_such_call', call);
-      return { name: `${name}.${call}`, spec, hash: callHash(spec), make: module.api[call]! };
+      return {
+        name: `${name}.${call}`,
+        spec,
+        hash: callHash(spec),
+        span: callSpan('server', { module: name, call }),
+        make: module.api[call]!,
+      };
     },
-    async make({ name, spec, hash, make }, { caller, header }, input) {
+    async make({ name, spec, hash, span, make }, { caller, header }, input) {
       const hops = readHops(header);
       const timeoutMs = Math.min(hops.timeoutMs ?? CALL_TIMEOUT_MS, spec.timeoutMs ?? CALL_TIMEOUT_MS);
       const deadlineAt = performance.now() + timeoutMs;
-      try {
-        const value = input();
-        // The call parses its input itself; a sender of another version is told apart from a bug before.
-        if (header(CONTRACT_HEADER) !== hash) refuseMisfit(name, spec, value);
-        return await runInContext({ ...hops.context, userId: caller.userId, deadlineAt }, () => make(value));
-      } catch (error) {
-        // Whoever called logs expected failures where they end; a bug is logged where it is.
-        if (!(error instanceof AppError)) log.error({ err: error, call: name }, 'a call failed');
-        throw error;
-      }
+      const context = { ...hops.context, userId: caller.userId, deadlineAt };
+      return await enter(span.name, { ...span.options, parent: hops.parent }, context, async () => {
+        try {
+          const value = input();
+          // The call parses its input itself; a sender of another version is told apart from a bug before.
+          if (header(CONTRACT_HEADER) !== hash) refuseMisfit(name, spec, value);
+          return await make(value);
+        } catch (error) {
+          // Whoever called logs expected failures where they end; a bug is logged where it is.
+          if (!(error instanceof AppError)) log.error({ err: error, call: name }, 'a call failed');
+          throw error;
+        }
+      });
     },
   };
 }
