@@ -1,4 +1,5 @@
 import type { Database, Drizzle, Transaction } from './database.ts';
+import { traced, tracedTransaction } from './query-span.ts';
 import { insideTransaction, refuseInsideTransaction } from './scope.ts';
 import { openDrizzle, type RunStatement, runRows } from './statement.ts';
 
@@ -11,7 +12,8 @@ export interface Sessions {
 }
 
 /** One module's handle on an engine, the same over all of them: what is refused in one is refused in each. */
-export function createDatabase(schema: string, { run, transact }: Sessions): Database {
+export function createDatabase(schema: string, { run: runPlain, transact }: Sessions): Database {
+  const run = traced(schema, runPlain);
   const db = openDrizzle(run);
   return {
     schema,
@@ -26,8 +28,10 @@ export function createDatabase(schema: string, { run, transact }: Sessions): Dat
     async transaction(work) {
       refuseInsideTransaction('transaction');
       const hooks: (() => void)[] = [];
-      const result = await transact((runHere) =>
-        insideTransaction(schema, () => work(openTransaction(runHere, hooks))),
+      const result = await tracedTransaction(schema, () =>
+        transact((runHere) =>
+          insideTransaction(schema, () => work(openTransaction(traced(schema, runHere), hooks))),
+        ),
       );
       for (const hook of hooks) hook();
       return result;

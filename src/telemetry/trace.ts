@@ -16,6 +16,8 @@ export interface SpanOptions {
   readonly attributes?: Attributes;
   /** Spans of this or another trace that led here besides the parent. */
   readonly links?: readonly TraceContext[];
+  /** Failures besides those that a contract declares which are answers to what was asked. */
+  readonly isAnswer?: (error: unknown) => boolean;
 }
 
 /** A span under way, as the work in it sees it. */
@@ -59,7 +61,7 @@ export function span<T>(name: string, options: SpanOptions, work: (span: Span) =
   if (recorder === undefined) return work(noSpan);
   const context = currentContext();
   if (context?.sampled !== true) return work(noSpan);
-  return record(recorder.start(name, options, context, false), context, work);
+  return record(recorder.start(name, options, context, false), options, context, work);
 }
 
 /**
@@ -75,11 +77,12 @@ export function enter<T>(
   const { parent } = options;
   if (recorder === undefined)
     return runInContext({ ...context, ...(parent ?? newTrace()) }, () => work(noSpan));
-  return record(recorder.start(name, options, parent, true), context, work);
+  return record(recorder.start(name, options, parent, true), options, context, work);
 }
 
 async function record<T>(
   live: LiveSpan,
+  { isAnswer }: SpanOptions,
   context: Omit<RequestContext, keyof TraceContext>,
   work: (span: Span) => Promise<T>,
 ): Promise<T> {
@@ -87,7 +90,7 @@ async function record<T>(
     return await runInContext({ ...context, ...live.context }, () => work(live));
   } catch (error) {
     const type = failureType(error);
-    if (type !== undefined) live.fail(type);
+    if (type !== undefined && !isAnswer?.(error)) live.fail(type);
     throw error;
   } finally {
     live.end();
@@ -95,7 +98,9 @@ async function record<T>(
 }
 
 /** What to call a failure; undefined for an answer, as that something is not there. Its words may hold anything. */
-export function failureType(error: unknown): string | undefined {
+function failureType(error: unknown): string | undefined {
   if (error instanceof AppError) return error.kind === 'unavailable' ? error.code : undefined;
-  return error instanceof Error ? error.constructor.name : 'unknown';
+  const { code } = (error ?? {}) as { code?: unknown };
+  if (typeof code === 'string' && /^\w{1,40}$/.test(code)) return code;
+  return error instanceof Error ? error.constructor.name : '_OTHER';
 }
