@@ -10,6 +10,7 @@ import { addKeys } from './commands/keys.ts';
 import { addLint } from './commands/lint.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addOrders } from './commands/orders.ts';
+import { addRender } from './commands/render.ts';
 import { addReplay } from './commands/replay.ts';
 import { addServe } from './commands/serve.ts';
 import { addUp } from './commands/up.ts';
@@ -36,6 +37,7 @@ for (const add of [
   addServe,
   addUp,
   addLint,
+  addRender,
   addMigrate,
   addImport,
   addReplay,
