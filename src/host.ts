@@ -8,6 +8,7 @@ import type { Database } from './database/database.ts';
 import type { Engine } from './database/engine.ts';
 import { invariant } from './errors.ts';
 import { auditEvents, auditInbox } from './events/audit.ts';
+import { type EventBacklog, readEventBacklog } from './events/backlog.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
 import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
 import type { Consume } from './events/handle.ts';
@@ -19,19 +20,23 @@ import { createDispatch } from './events/subscription.ts';
 import { meetObstacle } from './failpoint.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
+import type { Schedule } from './jobs/jobs.ts';
 import { createJobRunner } from './jobs/runner.ts';
 import { takeTurn } from './jobs/schedule-store.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import type { Part } from './lifecycle.ts';
 import { CLEAN_UP_EVERY_MS } from './limits.ts';
 import type { AnyModule, ModuleContext, ModuleParts } from './module.ts';
+import type { Turning } from './progress.ts';
 import type { Broadcast } from './redis/broadcast.ts';
 import type { Limiters } from './redis/limiters.ts';
 import type { QueueHandlers, Queues } from './redis/queues.ts';
 import type { Contract } from './rpc/contract.ts';
 import { createLocalApi } from './rpc/local.ts';
 import { createSagaEngine } from './saga/engine.ts';
+import type { SagaBacklog } from './saga/journal.ts';
 import type { Logger } from './telemetry/log.ts';
+import { beginAtZero, createModuleMetrics } from './telemetry/module-metrics.ts';
 
 /** A module that runs in this process, with everything the platform keeps for it. */
 export interface HostedModule extends QueueMember {
@@ -45,11 +50,24 @@ export interface HostedModule extends QueueMember {
   readonly consume: Consume;
   /** Looks for deliveries that may go now. */
   wake(): void;
+  /** The modules that handle its events. */
+  readonly consumers: readonly string[];
   /** Its background work: relay, queue, sagas, jobs, schedules. */
   readonly workers: readonly Part[];
+  /** The loops among it that must turn while the module has work to do. */
+  readonly loops: readonly Turning[];
+  /** What waits for its workers; reads the database. */
+  backlog(): Promise<Backlog>;
   /** Frees leases of processes that are certainly gone. */
   freeLeases(): Promise<void>;
   audit(inboxes: ReadonlyMap<string, Database>): AsyncIterable<Finding>;
+}
+
+/** Work of a module that is not done. */
+export interface Backlog {
+  readonly events: EventBacklog;
+  /** Undefined for a module that has no sagas. */
+  readonly sagas: SagaBacklog | undefined;
 }
 
 export interface HostOptions {
@@ -76,7 +94,8 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const log = options.log.child({ module: name });
   const database = options.engine.database(definition.schema);
   const idempotency = createIdempotency(database);
-  const sagaEngine = createSagaEngine({ database, log });
+  const metrics = createModuleMetrics(options.registry, name);
+  const sagaEngine = createSagaEngine({ database, log, onEnd: metrics.sagaEnded });
   const { queues, broadcast } = options;
   const isWorker = options.config.roles.includes('worker');
   const jobRunner = createJobRunner({
@@ -84,6 +103,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     log,
     // Should nobody hear it, a worker finds the row by itself.
     onQueued: (id) => queues?.send(name, { name: WORK, id: `job-${id}`, data: {} }).catch(() => undefined),
+    onEnd: metrics.ran,
   });
   const consumers = consumersOf(name, options.subscribers);
   const relay: Relay = createRelay({
@@ -91,6 +111,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     consumers,
     local: (consumer) => options.find(consumer)?.consume,
     carrier: queues && createCarrier(name, queues),
+    tried: metrics.tried,
     log,
   });
   const wake = isWorker ? relay.wake : hintWorkers(broadcast, name);
@@ -124,36 +145,44 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const handlerOf = createDispatch(name, subscriptions);
   sagaEngine.register(parts.sagas ?? []);
   jobRunner.register(parts.jobs ?? {});
-  const scheduler = createScheduler(
-    [
-      ...(parts.schedules ?? []),
-      {
-        name: `${name}-clean-up`,
-        everyMs: CLEAN_UP_EVERY_MS,
-        run: async () => {
-          await idempotency.deleteOldKeys();
-          await deleteOldEvents(database);
-          await sagaEngine.deleteOld();
-        },
-      },
-    ],
+  const schedules: Schedule[] = [
+    ...(parts.schedules ?? []),
     {
-      // Nobody else works in a folder, and turns written down there would keep its disk awake.
-      takeTurn: async (schedule) =>
-        options.engine.kind === 'embedded' || (await takeTurn(database, schedule.name, schedule.everyMs)),
-      isWoken: () => queues?.available ?? false,
-      log,
+      name: `${name}-clean-up`,
+      everyMs: CLEAN_UP_EVERY_MS,
+      run: async () => {
+        await idempotency.deleteOldKeys();
+        await deleteOldEvents(database);
+        await sagaEngine.deleteOld();
+      },
     },
-  );
+  ];
+  if (isWorker) {
+    beginAtZero(options.registry, name, {
+      consumers,
+      consumes: contract.consumes,
+      sagas: (parts.sagas ?? []).map((saga) => saga.name),
+      runs: [...Object.keys(parts.jobs ?? {}), ...schedules.map((schedule) => schedule.name)],
+    });
+  }
+  const scheduler = createScheduler(schedules, {
+    // Nobody else works in a folder, and turns written down there would keep its disk awake.
+    takeTurn: async (schedule) =>
+      options.engine.kind === 'embedded' || (await takeTurn(database, schedule.name, schedule.everyMs)),
+    isWoken: () => queues?.available ?? false,
+    onEnd: metrics.ran,
+    log,
+  });
   const member: QueueMember = {
     name,
     database,
     async consume(event) {
       const handler = handlerOf(event);
       await meetObstacle(name, event);
-      await consume(database, event, handler);
+      await consume(database, event, handler, (seconds) => metrics.handled(event.type, seconds));
     },
     wake,
+    tried: metrics.tried,
   };
 
   /** Work that other processes, and the clock in Redis, hand to this module's workers. */
@@ -179,6 +208,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     parts,
     api: createLocalApi(contract, parts.api),
     idempotency,
+    consumers,
     // What a module does not have is not looked for: an idle shop should leave its database idle.
     workers: [
       ...(parts.jobs ? [{ name: `${name} jobs`, start: jobRunner.start, stop: jobRunner.stop }] : []),
@@ -187,6 +217,18 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
       ...(consumers.length > 0 ? [{ name: `${name} relay`, start: relay.start, stop: relay.stop }] : []),
       ...(queues ? queueParts(queues) : []),
     ],
+    loops: [
+      ...(parts.jobs ? [{ name: `${name} jobs`, turns: () => jobRunner.turns }] : []),
+      ...(parts.sagas ? [{ name: `${name} sagas`, turns: () => sagaEngine.turns }] : []),
+      ...consumers.map((to) => ({ name: `${name} relay to ${to}`, turns: () => relay.turns(to) })),
+    ],
+    async backlog() {
+      const [events, sagas] = await Promise.all([
+        readEventBacklog(database),
+        parts.sagas && sagaEngine.backlog(),
+      ]);
+      return { events, sagas };
+    },
     async freeLeases() {
       await sagaEngine.freeLeases();
       await jobRunner.freeLeases();

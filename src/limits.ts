@@ -192,6 +192,9 @@ export const METRICS_TIMEOUT_MS = 2_000;
 /** A scraped worker waits this long for the primary's answer. */
 export const METRICS_ANSWER_MS = METRICS_TIMEOUT_MS + 1_000;
 
+/** A schedule that runs more often only looks for work, and finds none most times: what it finds is traced, not the look. */
+export const SCHEDULE_TRACED_MS = 60_000;
+
 /** Jobs of one module's queue that one process works on at once; each holds a database connection now and then. */
 export const QUEUE_CONCURRENCY = 8;
 /** A job whose worker is not heard of for this long is given to another one. */
@@ -237,6 +240,8 @@ export const FORWARD_GRACE_MS = 6_000;
 
 /** Connections to one process of a peer; more than it works on at once only queue there. */
 export const PEER_CONNECTIONS = 128;
+/** Calls at once on the one HTTP/2 connection to a peer, and taken there: as many as PEER_IN_FLIGHT. */
+export const PEER_STREAMS = 1_000;
 /** Processes of one shop are near each other: one that has not taken a connection by then is not there. */
 export const PEER_CONNECT_TIMEOUT_MS = 1_000;
 /** Idle connections to peers are closed before the peer closes them (KEEP_ALIVE_MS). */
@@ -268,3 +273,16 @@ export const PEER_RESOLVE_MS = 10_000;
 export const PEER_CLOSE_MS = 5_000;
 /** Answers up to this length are read from a peer before they are handed on; the longest list of products has about 1.5 MB. */
 export const FORWARD_WHOLE_BYTES = 4 * 1024 * 1024;
+
+/** Loops and pools are looked at this often, whether they get anything done. */
+export const PROGRESS_LOOK_MS = 1_000;
+/**
+ * A loop that got nothing done for this long is stuck, and the process not ready. Its longest honest turn is a call of
+ * CALL_TIMEOUT_MS with what is written before and after it, POOL_WAIT_MS and TRANSACTION_DEADLINE_MS each: 100 s.
+ */
+export const LOOP_STUCK_MS = 180_000;
+
+/** What a scrape reads of the database, of Redis and of the disk is kept this long, however many scrape. */
+export const METRICS_READ_EVERY_MS = 5_000;
+/** Whatever takes longer is left out of a scrape; less than METRICS_TIMEOUT_MS, or the whole worker would be. */
+export const METRICS_READ_TIMEOUT_MS = 1_000;

@@ -14,7 +14,7 @@ import { createApps } from './http/app.ts';
 import type { TlsFiles } from './http/certificate.ts';
 import { createCertificateSource } from './http/certificate-watch.ts';
 import { createForwardServer } from './http/forward-server.ts';
-import type { Health } from './http/health.ts';
+import { type Health, problemsOf } from './http/health.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { createOpsApp } from './http/ops.ts';
 import { type Listener, listen, type ServerLimits } from './http/server.ts';
@@ -23,6 +23,7 @@ import { lastingFindings } from './lasting-findings.ts';
 import { createLifecycle, type Part } from './lifecycle.ts';
 import { AUDIT_LOOKS_MS, OPS_HEADER_BYTES, SAGA_FORWARD_MS } from './limits.ts';
 import type { AnyModule } from './module.ts';
+import { createProgressWatch, type Turning } from './progress.ts';
 import { createBroadcast } from './redis/broadcast.ts';
 import { createLimiters } from './redis/limiters.ts';
 import { createQueues } from './redis/queues.ts';
@@ -32,6 +33,7 @@ import type { Api, Contract } from './rpc/contract.ts';
 import { createCallServer } from './rpc/server.ts';
 import { createCallTaker, type ServedModule } from './rpc/take-call.ts';
 import type { Logger } from './telemetry/log.ts';
+import { tellBacklogs, tellProcess } from './telemetry/shop-gauges.ts';
 import { sortByNeeds, subscribersOf } from './topology.ts';
 import { version } from './version.ts';
 
@@ -50,6 +52,8 @@ export interface ShopOptions {
   readonly engines?: Engines;
   /** Where this process measures; default: a registry of its own. */
   readonly metrics?: Metrics;
+  /** After how long without progress a loop or a pool counts as stuck; default: LOOP_STUCK_MS. */
+  readonly stuckMs?: number;
 }
 
 export interface Address {
@@ -149,6 +153,11 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     hosted.set(module.name, module);
   }
   const modules = [...hosted.values()];
+  const isWorker = config.roles.includes('worker');
+  const watch = createProgressWatch(
+    [...poolsToWatch(engines), ...(isWorker ? modules.flatMap(({ loops }) => loops) : [])],
+    options.stuckMs,
+  );
 
   const health: Health = {
     version,
@@ -166,6 +175,9 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       if (redis === undefined) return 'not used';
       return redis.available ? 'up' : 'down';
     },
+    get progress() {
+      return watch.states;
+    },
     async problems() {
       if (!lifecycle.ready || draining) return ['process'];
       // The names only: what the database says is for the log, not for whoever asks on the public port.
@@ -173,10 +185,14 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       for (const { module, failure } of failing) {
         log.error({ err: failure, module }, 'the database does not answer');
       }
-      if (engines.kind === 'embedded') return failing.length > 0 ? ['database'] : [];
-      return failing.map(({ module }) => `database of ${module}`);
+      const stuck = watch.stuck.map((name) => `${name} is stuck`);
+      if (engines.kind === 'embedded') return failing.length > 0 ? ['database', ...stuck] : stuck;
+      return [...failing.map(({ module }) => `database of ${module}`), ...stuck];
     },
   };
+  const isReady = async () => (await problemsOf(health)).length === 0;
+  tellProcess(metrics.registry, { dataDir: config.dataDir, engines, redis, isReady });
+  if (isWorker) tellBacklogs(metrics.registry, modules, queues);
   const { publicApp, ownerApp } = createApps({
     config,
     log,
@@ -239,7 +255,8 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       { name: 'queues', stop: () => queues?.close() },
       { name: 'peers', stop: () => calls.peers.close() },
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
-      ...(config.roles.includes('worker') ? modules.flatMap((module) => module.workers) : []),
+      ...(isWorker ? modules.flatMap((module) => module.workers) : []),
+      { name: 'progress', start: watch.start, stop: watch.stop },
       port('opsUrl', opsApp, config.opsHost, config.opsPort, { limits: { headerBytes: OPS_HEADER_BYTES } }),
       port('url', listened, config.host, config.port, { tls: config.tls }),
     ],
@@ -311,6 +328,17 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       },
     },
   };
+}
+
+/** A pool that is full turns when somebody gives a connection back; one with room has nothing to do. */
+function poolsToWatch(engines: Engines): Turning[] {
+  return [...engines.pools().keys()].map((module) => ({
+    name: module === 'all' ? 'database pool' : `database pool of ${module}`,
+    turns() {
+      const state = engines.pools().get(module);
+      return state && state.busy >= state.max ? state.served : undefined;
+    },
+  }));
 }
 
 async function refusePending(engine: Engine, schema: string, sets: readonly string[]): Promise<void> {

@@ -1,9 +1,13 @@
 import type { orderContract } from '#modules/order/contract';
 import type { userContract } from '#modules/user/contract';
+import { type RequestContext, runInContext } from '#platform/context';
 import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError, isUnavailable } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
 import type { Uses } from '#platform/rpc/contract';
+import { counterOf } from '#platform/telemetry/instruments';
+import { span } from '#platform/telemetry/trace';
+import { newTrace, parseTrace } from '#platform/telemetry/trace-context';
 import { type Receipt, writeLetter } from './letter.ts';
 import {
   MAIL_ATTEMPTS,
@@ -16,7 +20,8 @@ import {
   SEND_TIMEOUT_MS,
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
-import type { Mailer, Sent } from './mailer.ts';
+import type { Mailer, OutgoingMail, Sent } from './mailer.ts';
+import { notificationMetrics } from './metrics.ts';
 import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
 
 export type NotificationContext = ModuleContext<{
@@ -41,12 +46,17 @@ export interface Sender {
   stop(): Promise<void>;
 }
 
+const OUTCOMES = ['sent', 'retried', 'failed', 'dropped'] as const;
+
 /**
  * Sends queued mail: claims some, asks who they go to and what they say, and hands them to the mailer. Several
  * senders may run on the same rows. A mail goes out once, unless a process dies between the server's word and our
  * note of it, or is stopped while it sends: then it goes again, under the same Message-ID.
  */
-export function createSender({ database, needs, log }: NotificationContext, mailer: Mailer): Sender {
+export function createSender(context: NotificationContext, mailer: Mailer): Sender {
+  const { database, needs, log, registry } = context;
+  const mails = counterOf(registry, notificationMetrics.mails);
+  for (const outcome of OUTCOMES) mails.inc({ outcome }, 0);
   /** Claimed mail of which nothing is written down yet. */
   const held = new Set<ClaimedMail>();
   let stopping = false;
@@ -79,7 +89,10 @@ export function createSender({ database, needs, log }: NotificationContext, mail
     const facts = factsOf(batch);
     const queue = batch.values();
     const lanes = Array.from({ length: MAILS_AT_ONCE }, async () => {
-      for (const mail of queue) await sendOne(mail, facts);
+      for (const mail of queue) {
+        // What is asked for all of them stands in the trace of the mail that asked first.
+        await runInContext(contextOf(mail), () => sendOne(mail, facts));
+      }
     });
     await Promise.all(lanes).finally(() => clearInterval(heartbeat));
   }
@@ -112,7 +125,7 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       // A process that was stopped may come back when another one has long sent it.
       if (!(await isHeld(database, mail))) return void held.delete(mail);
       isOnItsWay = true;
-      await end(mail, await withDeadline(mailer.send(outgoing), SEND_TIMEOUT_MS, `sending mail ${id}`));
+      await end(mail, await send(outgoing, mail));
     } catch (error) {
       // Another module is away: that says nothing of this mail, and is no try of sending it.
       const isOutage = !isOnItsWay && isUnavailable(error);
@@ -121,6 +134,16 @@ export function createSender({ database, needs, log }: NotificationContext, mail
         log.warn({ err: cause, mailId: id }, 'could not record a failed mail');
       });
     }
+  }
+
+  async function send(outgoing: OutgoingMail, { about, attempts }: ClaimedMail): Promise<Sent> {
+    const attributes = { 'banyan.mail': about.kind, 'banyan.attempts': attempts - 1 };
+    return await span('send mail', { kind: 'client', attributes }, async (sending) => {
+      const work = mailer.send(outgoing);
+      const sent = await withDeadline(work, SEND_TIMEOUT_MS, `sending mail ${outgoing.id}`);
+      if (sent.state === 'refused') sending.fail('refused');
+      return sent;
+    });
   }
 
   async function receiptOf(orderId: string, facts: Facts): Promise<Receipt> {
@@ -149,12 +172,14 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       return await finish(mail, 'failed', reason);
     }
     log.warn(fields, 'mail not sent, will be tried again');
+    mails.inc({ outcome: 'retried' });
     await giveBack(mail, backoffMs(mail.attempts, MAIL_BACKOFF_MS, MAIL_BACKOFF_MAX_MS), reason);
   }
 
   async function finish(mail: ClaimedMail, state: EndState, reason: string | null): Promise<void> {
     held.delete(mail);
     await endMail(database, mail, state, reason);
+    mails.inc({ outcome: state });
   }
 
   async function giveBack(
@@ -170,7 +195,8 @@ export function createSender({ database, needs, log }: NotificationContext, mail
 
   async function sendDue(): Promise<void> {
     again = true;
-    running ??= drain();
+    // Not in the context of whoever woke it, since it sends other mail as well.
+    running ??= runInContext({ requestId: 'mail', ...newTrace() }, drain);
     await running;
   }
 
@@ -185,6 +211,11 @@ export function createSender({ database, needs, log }: NotificationContext, mail
       await running;
     },
   };
+}
+
+/** A mail goes on with the trace of its event. */
+function contextOf({ id, trace }: ClaimedMail): RequestContext {
+  return { requestId: `mail-${id}`, ...(parseTrace(trace) ?? newTrace()) };
 }
 
 /** Asks at the first call; later ones share that answer, or that failure. */

@@ -1,10 +1,13 @@
 import { orderPaid } from '#modules/order/events';
 import { handles } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
+import { platformMetrics } from '#platform/telemetry/catalogue';
+import { counterOf } from '#platform/telemetry/instruments';
 import { applyImport } from './apply-import.ts';
 import { auditStock } from './audit.ts';
 import { loadProductsBySku } from './catalogue-store.ts';
 import { productContract } from './contract.ts';
+import { createReservationCounter } from './count-reservations.ts';
 import { createHandlers } from './handlers.ts';
 import { IMPORT_JOB } from './import-job.ts';
 import { sweepImports } from './import-store.ts';
@@ -25,12 +28,16 @@ export const productModule = defineModule({
   routes: productRoutes,
   metrics: productMetrics,
   create(context) {
-    const { database } = context;
+    const { database, registry } = context;
+    const cacheRequests = counterOf(registry, platformMetrics.cacheRequests);
     const cache = createProductCache({
       load: (id) => readProduct(database, id),
       broadcast: context.broadcast,
       now: () => performance.now(),
+      onRead: (result) => cacheRequests.inc({ cache: 'products', result }),
     });
+    for (const result of ['hit', 'miss']) cacheRequests.inc({ cache: 'products', result }, 0);
+    const countReservation = createReservationCounter(registry);
     const { changed } = cache;
     return {
       api: {
@@ -38,7 +45,7 @@ export const productModule = defineModule({
           return { lines: await quote(database, skus, currency) };
         },
         async reserve(reservation) {
-          await reserveStock(database, changed, reservation);
+          await countReservation(() => reserveStock(database, changed, reservation));
           return {};
         },
         async pin({ orderId, by }) {

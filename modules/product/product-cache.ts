@@ -36,8 +36,10 @@ export function createProductCache(options: {
   load: (id: string) => Promise<StoredProduct>;
   broadcast: Broadcast;
   now: () => number;
+  /** Told of each read whether it was saved. */
+  onRead?: (result: 'hit' | 'miss') => void;
 }): ProductCache {
-  const { load, broadcast, now } = options;
+  const { load, broadcast, now, onRead } = options;
   const reads = new LRUCache<string, Read>({ max: CACHED_PRODUCTS });
 
   broadcast.subscribe(TOPIC, {
@@ -54,7 +56,9 @@ export function createProductCache(options: {
       const key = keyOf(id);
       const at = now();
       const known = reads.get(key);
-      if (known && at - known.at < PRODUCT_FRESH_MS) return await known.product;
+      const isFresh = known !== undefined && at - known.at < PRODUCT_FRESH_MS;
+      onRead?.(isFresh ? 'hit' : 'miss');
+      if (isFresh) return await known.product;
       const read = { at, product: load(id) };
       reads.set(key, read);
       try {

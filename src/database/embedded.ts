@@ -56,8 +56,11 @@ function lockFolder(folder: string): DatabaseSync {
 function createEngine(client: PGlite, release: () => void): Engine {
   // PGlite runs one transaction at a time; this bounds the line in front of it.
   let waiting = 0;
+  let served = 0;
+  let refused = 0;
   async function bounded<T>(work: () => Promise<T>): Promise<T> {
     if (waiting >= EMBEDDED_QUEUE) {
+      refused += 1;
       throw new AppError('unavailable', 'database_busy', 'the database has too much to do', {
         retryAfterSeconds: 1,
       });
@@ -67,6 +70,7 @@ function createEngine(client: PGlite, release: () => void): Engine {
       return await work();
     } finally {
       waiting -= 1;
+      served += 1;
     }
   }
 
@@ -118,6 +122,10 @@ function createEngine(client: PGlite, release: () => void): Engine {
     },
     async check() {
       await inTurn(() => session.query('select 1'));
+    },
+    poolState() {
+      const busy = Math.min(1, waiting);
+      return { max: 1, busy, idle: 1 - busy, waiting: waiting - busy, served, refused };
     },
     async close() {
       await session.exclusively(() => client.close());

@@ -1,5 +1,6 @@
 import type { SQL } from 'drizzle-orm';
 import type { Database } from './database.ts';
+import type { PoolState } from './postgres-pool.ts';
 
 /** Runs scripts of several statements inside one transaction; for migrations. */
 export interface ScriptSession {
@@ -14,6 +15,7 @@ export interface Engine {
   script(work: (session: ScriptSession) => Promise<void>): Promise<void>;
   /** Rejects when the database does not answer. */
   check(): Promise<void>;
+  poolState(): PoolState;
   close(): Promise<void>;
   /** The whole data directory as a tar file; only of an embedded database. */
   dump(): Promise<Blob>;

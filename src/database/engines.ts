@@ -15,7 +15,7 @@ export interface Engines {
   of(module: string): Engine;
   /** Modules whose database does not answer, with the failure. */
   failing(): Promise<readonly { readonly module: string; readonly failure: unknown }[]>;
-  /** How full each module's pool is; none on the embedded database. */
+  /** How full each module's pool is; the one session of the embedded database is everybody's, under `all`. */
   pools(): ReadonlyMap<string, PoolState>;
   close(): Promise<void>;
 }
@@ -55,7 +55,7 @@ export function shareEngine(engine: Engine, owners: readonly SchemaOwner[]): Eng
       const failure = await failureOf(engine);
       return failure === undefined ? [] : owners.map(({ module }) => ({ module, failure }));
     },
-    pools: () => new Map(),
+    pools: () => new Map([['all', engine.poolState()]]),
     close: () => engine.close(),
   };
 }

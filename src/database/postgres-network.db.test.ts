@@ -70,7 +70,7 @@ describe('a server that fails while it greets', () => {
           engine.check(),
         ]);
         for (const each of all) expect(each).toMatchObject({ status: 'rejected', reason: unavailable });
-        expect(engine.poolState()).toEqual({ max: 2, busy: 0, idle: 0, waiting: 0 });
+        expect(engine.poolState()).toMatchObject({ max: 2, busy: 0, idle: 0, waiting: 0 });
         // The driver by itself would dial again, for as long as it takes.
         expect(server.connections).toBe(all.length);
         await engine.close();
@@ -144,7 +144,7 @@ describe('a network that falls silent', () => {
         proxy.stall();
       });
       await expect(committing).rejects.toMatchObject(unavailable);
-      expect(engine.poolState()).toEqual({ max: 2, busy: 0, idle: 0, waiting: 0 });
+      expect(engine.poolState()).toMatchObject({ max: 2, busy: 0, idle: 0, waiting: 0 });
     });
     await expect.poll(() => direct.database('public').rows(sql`select n from kept`)).toEqual([]);
   });
@@ -154,7 +154,7 @@ describe('a network that falls silent', () => {
       await engine.check();
       proxy.stall();
       await engine.close();
-      expect(engine.poolState()).toEqual({ max: 2, busy: 0, idle: 0, waiting: 0 });
+      expect(engine.poolState()).toMatchObject({ max: 2, busy: 0, idle: 0, waiting: 0 });
     });
   });
 });

@@ -13,6 +13,10 @@ export interface PoolState {
   readonly idle: number;
   /** Callers waiting for a connection. */
   readonly waiting: number;
+  /** Callers that were done with their connection, since the start. */
+  readonly served: number;
+  /** Callers that got none, since the start. */
+  readonly refused: number;
 }
 
 export interface PostgresPool {
@@ -36,6 +40,8 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
   const inUse = new Set<PostgresConnection>();
   const waiters: Waiter[] = [];
   let busy = 0;
+  let served = 0;
+  let refused = 0;
   let state: 'open' | 'closing' | 'closed' = 'open';
   let closed: Promise<void> | undefined;
   const drained = Promise.withResolvers<void>();
@@ -65,7 +71,7 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
       busy += 1;
       return;
     }
-    if (waiters.length >= POOL_QUEUE) throw databaseBusy();
+    if (waiters.length >= POOL_QUEUE) throw refuse();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { resolve, reject, timer: setTimeout(() => giveUp(waiter), deadlines.waitMs) };
     waiters.push(waiter);
@@ -74,11 +80,17 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
 
   function giveUp(waiter: Waiter): void {
     waiters.splice(waiters.indexOf(waiter), 1);
-    waiter.reject(databaseBusy());
+    waiter.reject(refuse());
+  }
+
+  function refuse(): AppError {
+    refused += 1;
+    return databaseBusy();
   }
 
   /** Hands the permit on, or takes it back. */
   function release(): void {
+    served += 1;
     const next = waiters.shift();
     if (next) {
       clearTimeout(next.timer);
@@ -127,7 +139,7 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
         release();
       }
     },
-    state: () => ({ max, busy, idle: idle.length, waiting: waiters.length }),
+    state: () => ({ max, busy, idle: idle.length, waiting: waiters.length, served, refused }),
     close() {
       closed ??= shut();
       return closed;

@@ -6,13 +6,12 @@ import { createDatabase } from './create-database.ts';
 import type { Engine } from './engine.ts';
 import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
 import { DEADLINES, type Deadlines } from './postgres-deadlines.ts';
-import { createPostgresPool, type PoolState } from './postgres-pool.ts';
+import { createPostgresPool } from './postgres-pool.ts';
 import { type RunStatement, runRows } from './statement.ts';
 
 /** A Postgres as one login sees it. */
 export interface PostgresEngine extends Engine {
   readonly kind: 'postgres';
-  poolState(): PoolState;
 }
 
 /** Prepares a pool of up to `max` connections; nothing is dialled until it is used. */

@@ -1,14 +1,17 @@
 import { z } from 'zod';
-import type { Database } from '../database/database.ts';
 import { failpoint } from '../failpoint.ts';
 import type { QueueHandlers, Queues } from '../redis/queues.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { type Consume, handle, settle } from './handle.ts';
+import { enter } from '../telemetry/trace.ts';
+import { parseTrace } from '../telemetry/trace-context.ts';
+import { eventSpan } from './event-span.ts';
+import { type Consume, handle, type Sender, settle } from './handle.ts';
 import type { Carrier } from './relay.ts';
 
 const deliverySchema = z.object({
   producer: z.string(),
   attempts: z.int().min(0),
+  failedIn: z.string().nullish(),
   event: z.object({
     id: z.uuid(),
     type: z.string(),
@@ -24,7 +27,7 @@ const outcomeSchema = z.object({
   eventId: z.uuid(),
   consumer: z.string(),
   attempts: z.int().min(0),
-  failure: z.object({ message: z.string(), mayPass: z.boolean() }).nullable(),
+  failure: z.object({ message: z.string(), mayPass: z.boolean(), trace: z.string().nullish() }).nullable(),
 });
 
 /** Names of the jobs in a module's queue: an event to handle, and word of what became of one the module sent. */
@@ -37,19 +40,21 @@ export function createCarrier(producer: string, queues: Queues): Carrier {
     get available() {
       return queues.available;
     },
-    async send({ event, consumer, attempts }) {
+    async send({ event, consumer, attempts, failedIn }) {
       // One job a try: a lease that runs out while the job still waits sends nothing new.
-      const job = { name: EVENT, id: `evt-${event.id}-${attempts}`, data: { producer, attempts, event } };
-      await queues.send(consumer, job);
+      const data = { producer, attempts, failedIn, event };
+      const job = { name: EVENT, id: `evt-${event.id}-${attempts}`, data };
+      const { name, options } = eventSpan('send', { ...event, consumer, attempts });
+      const trace = { ...options, parent: parseTrace(event.trace) };
+      await enter(name, trace, { requestId: `event-${event.id}` }, () => queues.send(consumer, job));
       failpoint('after-enqueue');
     },
   };
 }
 
 /** A module of this process, as far as its queue is concerned. */
-export interface QueueMember {
+export interface QueueMember extends Sender {
   readonly name: string;
-  readonly database: Database;
   readonly consume: Consume;
   /** Looks for deliveries that may go now. */
   wake(): void;
@@ -67,15 +72,15 @@ export function eventJobs(
   log: Logger,
 ): QueueHandlers {
   async function record(producer: QueueMember, outcome: z.output<typeof outcomeSchema>): Promise<void> {
-    await settle(producer.database, outcome, log);
+    await settle(producer, outcome, log);
     producer.wake();
   }
 
   return {
     async [EVENT](data) {
-      const { producer, event, attempts } = deliverySchema.parse(data);
+      const { producer, event, attempts, failedIn } = deliverySchema.parse(data);
       const consumer = member.name;
-      const failure = await handle({ event, consumer, attempts }, member.consume, log);
+      const failure = await handle({ event, consumer, attempts, failedIn }, member.consume, log);
       const outcome = { eventId: event.id, consumer, attempts, failure };
       const sender = find(producer);
       if (sender) return await record(sender, outcome);

@@ -1,12 +1,14 @@
-import { orderIdIn, runInContext, type WorkIds } from '../context.ts';
+import { currentContext, orderIdIn, type WorkIds } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
 import { isUnavailable } from '../errors.ts';
 import { DELIVERY_LEASE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
-import { type Failure, type Outcome, recordOutcome } from './delivery-store.ts';
+import { enter, nameFailure } from '../telemetry/trace.ts';
+import { formatTrace, parseTrace } from '../telemetry/trace-context.ts';
+import { type Delivery, type Failure, type Outcome, recordOutcome } from './delivery-store.ts';
 import type { EventEnvelope } from './event.ts';
+import { eventSpan } from './event-span.ts';
 
 /** Hands an event to its consumer and resolves once the consumer's inbox has recorded it. */
 export type Consume = (event: EventEnvelope) => Promise<void>;
@@ -14,27 +16,36 @@ export type Consume = (event: EventEnvelope) => Promise<void>;
 /**
  * Lets a consumer of this process handle a delivery, in the trace of the request that caused it and within the
  * time of a lease. Resolves with why it failed, or null.
+ *
+ * Each try is a span of its own below the one that wrote the event, and linked to it, as the conventions want for
+ * whoever takes messages in batches; one that follows a failed try is linked to that as well.
  */
 export async function handle(
-  delivery: { event: EventEnvelope; consumer: string; attempts: number },
+  delivery: Pick<Delivery, 'event' | 'consumer' | 'attempts' | 'failedIn'>,
   consume: Consume,
   log: Logger,
 ): Promise<Failure | null> {
   const { event, consumer, attempts } = delivery;
-  const caller = parseTraceparent(event.trace) ?? newTrace();
-  try {
-    await runInContext({ requestId: `event-${event.id}`, ...caller, ids: idsOf(event) }, () =>
-      withDeadline(consume(event), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`),
-    );
-    return null;
-  } catch (error) {
-    const fields = { err: error, eventId: event.id, type: event.type, consumer, attempts: attempts + 1 };
-    log.warn(fields, 'event handler failed');
-    return {
-      message: error instanceof Error ? error.message : String(error),
-      mayPass: isUnavailable(error),
-    };
-  }
+  const parent = parseTrace(event.trace);
+  const links = [parent, parseTrace(delivery.failedIn)];
+  const { name, options } = eventSpan('process', { ...event, consumer, attempts, links });
+  const context = { requestId: `event-${event.id}`, ids: idsOf(event) };
+  return await enter(name, { ...options, parent }, context, async (span) => {
+    try {
+      await withDeadline(consume(event), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`);
+      return null;
+    } catch (error) {
+      const fields = { err: error, eventId: event.id, type: event.type, consumer, attempts: attempts + 1 };
+      log.warn(fields, 'event handler failed');
+      span.fail(nameFailure(error));
+      const here = currentContext();
+      return {
+        message: error instanceof Error ? error.message : String(error),
+        mayPass: isUnavailable(error),
+        trace: here ? formatTrace(here) : null,
+      };
+    }
+  });
 }
 
 /** A stream is named by what it is of, as `order:<id>`; payments and products tell their order among their data. */
@@ -43,9 +54,17 @@ function idsOf({ id, stream, data }: EventEnvelope): WorkIds {
   return orderId === undefined ? { eventId: id } : { eventId: id, orderId };
 }
 
-/** Writes down what became of a delivery of `database`'s module, and tells operators when they are needed. */
-export async function settle(database: Database, outcome: Outcome, log: Logger): Promise<void> {
-  const { parked } = await recordOutcome(database, outcome);
+/** A module whose events are delivered. */
+export interface Sender {
+  readonly database: Database;
+  /** Told of each try whose outcome is written down. */
+  tried?(consumer: string, came: 'done' | 'failed' | 'parked'): void;
+}
+
+/** Writes down what became of a delivery of the sender's, and tells operators when they are needed. */
+export async function settle(sender: Sender, outcome: Outcome, log: Logger): Promise<void> {
+  const { parked } = await recordOutcome(sender.database, outcome);
+  sender.tried?.(outcome.consumer, parked ? 'parked' : outcome.failure === null ? 'done' : 'failed');
   if (!parked) return;
   const { eventId, consumer } = outcome;
   log.error({ eventId, consumer }, 'event parked: retry or skip it with `banyan events`');

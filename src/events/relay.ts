@@ -3,7 +3,7 @@ import { sleep } from '../deadline.ts';
 import { DELIVERY_LEASE_MS, RELAY_BATCH, RELAY_CONCURRENCY, RELAY_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { claimDeliveries, type Delivery, freeLeases, giveBack } from './delivery-store.ts';
-import { type Consume, handle, settle } from './handle.ts';
+import { type Consume, handle, type Sender, settle } from './handle.ts';
 
 /** Hands a delivery to whichever process hosts its consumer; see `createEventQueue`. */
 export interface Carrier {
@@ -18,6 +18,8 @@ export interface Relay {
   wake(): void;
   /** Resolves when the deliveries in flight have ended; no new ones are claimed. */
   stop(): Promise<void>;
+  /** Rises whenever a consumer's loop gets something done: it has looked for deliveries, or one has ended. */
+  turns(consumer: string): number;
   /** Frees every lease; only where it is certain that no other process lives. */
   freeLeases(): Promise<void>;
 }
@@ -37,6 +39,7 @@ export function createRelay(options: {
   /** The handler of a consumer in this process. */
   local: (consumer: string) => Consume | undefined;
   carrier?: Carrier;
+  tried?: Sender['tried'];
   log: Logger;
 }): Relay {
   const { database, carrier, log } = options;
@@ -44,6 +47,11 @@ export function createRelay(options: {
   let loops: Promise<void>[] = [];
   const waiters = new Set<() => void>();
   let generation = 0;
+  const turns = new Map(options.consumers.map((consumer) => [consumer, 0]));
+
+  function turned(consumer: string): void {
+    turns.set(consumer, (turns.get(consumer) ?? 0) + 1);
+  }
 
   function wake(): void {
     generation += 1;
@@ -78,12 +86,14 @@ export function createRelay(options: {
   async function drain(consumer: string): Promise<number> {
     const claimedAt = performance.now();
     const batch = await claimDeliveries(database, consumer, RELAY_BATCH);
+    turned(consumer);
     let next = 0;
     const lanes = Array.from({ length: Math.min(RELAY_CONCURRENCY, batch.length) }, async () => {
       for (let delivery = batch[next++]; delivery; delivery = batch[next++]) {
         // Whatever is late in its lease would be handled by two at once: it is left to run out.
         if (performance.now() - claimedAt > DELIVERY_LEASE_MS / 2) return;
         await deliver(delivery);
+        turned(consumer);
       }
     });
     await Promise.all(lanes);
@@ -106,8 +116,8 @@ export function createRelay(options: {
 
   async function deliverHere(delivery: Delivery, consume: Consume): Promise<void> {
     const { event, consumer, attempts, fence } = delivery;
-    const failure = await handle({ event, consumer, attempts }, consume, log);
-    await settle(database, { eventId: event.id, consumer, attempts, fence, failure }, log);
+    const failure = await handle(delivery, consume, log);
+    await settle(options, { eventId: event.id, consumer, attempts, fence, failure }, log);
   }
 
   return {
@@ -115,6 +125,7 @@ export function createRelay(options: {
       loops = options.consumers.map(loop);
     },
     wake,
+    turns: (consumer) => turns.get(consumer) ?? 0,
     freeLeases: () => freeLeases(database),
     async stop() {
       stopping.abort();

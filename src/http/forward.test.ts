@@ -96,6 +96,7 @@ function startPair(
       differingCalls: [],
       database: 'not used',
       redis: 'not used',
+      progress: {},
       problems: async () => [],
     } as const,
   };

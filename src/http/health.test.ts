@@ -11,6 +11,7 @@ function ops(problems: Health['problems']) {
     differingCalls: ['payment.charge'],
     database: 'embedded',
     redis: 'down',
+    progress: { 'order sagas': 'turning' },
     problems,
   };
   const metrics = createMetrics();
@@ -38,6 +39,7 @@ describe('health', () => {
         differingCalls: ['payment.charge'],
         database: 'embedded',
         redis: 'down',
+        progress: { 'order sagas': 'turning' },
         problems: [],
       },
     });

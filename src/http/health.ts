@@ -14,6 +14,8 @@ export interface Health {
   readonly database: 'embedded' | 'postgres' | 'not used';
   /** Down is no problem: the shop goes on without it. */
   readonly redis: 'not used' | 'up' | 'down';
+  /** By loop of background work, and pool of connections: whether it gets anything done. */
+  readonly progress: Readonly<Record<string, 'turning' | 'stuck'>>;
   /**
    * Says what keeps the hosted modules from real work now; nothing means ready. Peers never count. Anyone may
    * read it, so it names parts and no addresses.
@@ -33,15 +35,16 @@ export function createHealthRoutes(health: Health): Hono {
   });
   app.get('/health', async (c) => {
     const problems = await problemsOf(health);
-    const { version, modules, peers, differingCalls, database, redis } = health;
-    const report = { version, modules, peers, differingCalls, database, redis, problems };
+    const { version, modules, peers, differingCalls, database, redis, progress } = health;
+    const report = { version, modules, peers, differingCalls, database, redis, progress, problems };
     if (problems.length > 0) return c.json({ status: 'down', ...report }, 503, fresh);
     return c.json({ status: 'ok', ...report }, 200, fresh);
   });
   return app;
 }
 
-async function problemsOf(health: Health): Promise<readonly string[]> {
+/** What keeps the process from work; never rejects, and ends in the time of a health check. */
+export async function problemsOf(health: Health): Promise<readonly string[]> {
   const hanging = () => ['health: a check did not answer'];
   return await withDeadline(health.problems(), HEALTH_TIMEOUT_MS, 'health check').catch(hanging);
 }

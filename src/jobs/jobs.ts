@@ -47,3 +47,6 @@ export interface Schedule {
   readonly everyMs: number;
   run(): Promise<void>;
 }
+
+/** How one run of a job or a schedule ended. */
+export type RunOutcome = 'done' | 'retried' | 'failed';

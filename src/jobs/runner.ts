@@ -1,13 +1,14 @@
 import { sql } from 'drizzle-orm';
-import { runInContext } from '../context.ts';
+import { currentContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { jsonRows } from '../database/sql.ts';
 import { backoffMs, sleep } from '../deadline.ts';
 import { AppError, invariant, isUnavailable } from '../errors.ts';
 import { JOB_ATTEMPTS, JOB_ERRORS, JOB_LEASE_MS, JOB_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { newTrace } from '../telemetry/trace-context.ts';
-import type { Job, JobHandler, Jobs } from './jobs.ts';
+import { enter, nameFailure, type Span } from '../telemetry/trace.ts';
+import { formatTrace, parseTrace } from '../telemetry/trace-context.ts';
+import type { Job, JobHandler, Jobs, RunOutcome } from './jobs.ts';
 
 interface HeldJob {
   id: string;
@@ -16,6 +17,7 @@ interface HeldJob {
   done: number;
   attempts: number;
   fence: number;
+  trace: string | null;
 }
 
 export interface JobRunner {
@@ -23,6 +25,8 @@ export interface JobRunner {
   register(handlers: Readonly<Record<string, JobHandler<never>>>): void;
   /** Runs due jobs one after the other until none is left; how many there were. */
   drain(): Promise<number>;
+  /** Rises whenever it gets something done: it has looked for jobs, or one has made progress. */
+  readonly turns: number;
   start(): void;
   stop(): Promise<void>;
   freeLeases(): Promise<void>;
@@ -37,6 +41,8 @@ export function createJobRunner(options: {
   log: Logger;
   /** Called after the commit that queued a job; another process may be the one that runs it. */
   onQueued?: (id: string) => void;
+  /** Told of each run that has ended; its kind is undefined when nothing here handles it. */
+  onEnd?: (kind: string | undefined, outcome: RunOutcome) => void;
 }): JobRunner {
   const { database, log } = options;
   const table = sql`${sql.identifier(database.schema)}.job`;
@@ -45,6 +51,7 @@ export function createJobRunner(options: {
   const stopping = new AbortController();
   let loop: Promise<void> | undefined;
   let wake: () => void = () => {};
+  let turns = 0;
 
   async function claim(): Promise<HeldJob | undefined> {
     const [job] = await database.rows<HeldJob>(sql`
@@ -53,12 +60,14 @@ export function createJobRunner(options: {
       where id = (
         select id from ${table} where state in ('queued', 'running') and due_at <= now()
         order by due_at limit 1 for update skip locked)
-      returning id, kind, input, done, attempts, fence`);
+      returning id, kind, input, done, attempts, fence, trace`);
+    turns += 1;
     return job;
   }
 
-  async function run(job: HeldJob): Promise<void> {
+  async function run(job: HeldJob, span: Span): Promise<void> {
     const handler = handlers.get(job.kind);
+    const tell = (outcome: RunOutcome) => options.onEnd?.(handler && job.kind, outcome);
     const mine = sql`id = ${job.id} and fence = ${job.fence} and state = 'running'`;
     try {
       invariant(handler, `job kind ${job.kind} has a handler`);
@@ -75,13 +84,17 @@ export function createJobRunner(options: {
             where ${mine} returning id`);
           if (rows.length === 0)
             throw new AppError('conflict', 'job_taken_over', `job ${job.id} runs elsewhere`);
+          turns += 1;
         },
       });
       await database.rows(sql`update ${table} set state = 'done', updated_at = now() where ${mine}`);
+      tell('done');
     } catch (error) {
+      span.fail(nameFailure(error));
       // An outage is over some time, and whoever started the job was promised that it gets done.
       const mayPass = isUnavailable(error);
       const failed = job.attempts >= JOB_ATTEMPTS && !mayPass;
+      tell(failed ? 'failed' : 'retried');
       log.error(
         { err: error, jobId: job.id, kind: job.kind, attempts: job.attempts },
         'job stopped with an error',
@@ -100,7 +113,12 @@ export function createJobRunner(options: {
     let count = 0;
     for (let job = await claim(); job && !stopping.signal.aborted; job = await claim()) {
       const held = job;
-      await runInContext({ requestId: `job-${held.id}`, ...newTrace() }, () => run(held));
+      const options = {
+        kind: 'consumer',
+        parent: parseTrace(held.trace),
+        attributes: { 'banyan.job': held.kind, 'banyan.job.id': held.id, 'banyan.attempts': held.attempts },
+      } as const;
+      await enter(`job ${held.kind}`, options, { requestId: `job-${held.id}` }, (span) => run(held, span));
       count += 1;
     }
     return count;
@@ -121,9 +139,12 @@ export function createJobRunner(options: {
   return {
     jobs: {
       async enqueue(tx, job) {
+        const context = currentContext();
+        const trace = context ? formatTrace(context) : null;
         await tx.rows(sql`
-          insert into ${table} (id, kind, input, total)
-          values (${job.id}, ${job.kind}, ${JSON.stringify(job.input)}::text::jsonb, ${job.total ?? 0})`);
+          insert into ${table} (id, kind, input, total, trace)
+          values (${job.id}, ${job.kind}, ${JSON.stringify(job.input)}::text::jsonb, ${job.total ?? 0},
+            ${trace}::text)`);
         tx.onCommit(() => {
           wake();
           options.onQueued?.(job.id);
@@ -139,6 +160,9 @@ export function createJobRunner(options: {
       for (const [kind, handler] of Object.entries(added)) handlers.set(kind, handler as JobHandler);
     },
     drain,
+    get turns() {
+      return turns;
+    },
     async freeLeases() {
       await database.rows(sql`update ${table} set due_at = now() where state = 'running'`);
     },

@@ -1,10 +1,11 @@
 import { runInContext } from '../context.ts';
 import { sleep } from '../deadline.ts';
 import { isUnavailable } from '../errors.ts';
-import { SCHEDULE_LOOKS, SCHEDULE_WAKE_MS } from '../limits.ts';
+import { SCHEDULE_LOOKS, SCHEDULE_TRACED_MS, SCHEDULE_WAKE_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { enter } from '../telemetry/trace.ts';
 import { newTrace } from '../telemetry/trace-context.ts';
-import type { Schedule } from './jobs.ts';
+import type { RunOutcome, Schedule } from './jobs.ts';
 
 export interface Scheduler {
   /** The schedules that somebody else had better wake: the others look often enough. */
@@ -26,10 +27,12 @@ export function createScheduler(
     takeTurn: (schedule: Schedule) => Promise<boolean>;
     /** Whether somebody calls `look` in time, so that looking by itself is for emergencies. */
     isWoken: () => boolean;
+    /** Told of each run that has ended. */
+    onEnd?: (name: string, outcome: RunOutcome) => void;
     log: Logger;
   },
 ): Scheduler {
-  const { takeTurn, isWoken, log } = options;
+  const { takeTurn, isWoken, onEnd, log } = options;
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
   const woken = schedules.filter(({ everyMs }) => everyMs >= SCHEDULE_WAKE_MS);
@@ -38,10 +41,11 @@ export function createScheduler(
   async function run(schedule: Schedule): Promise<void> {
     const { name } = schedule;
     try {
-      if (await takeTurn(schedule)) {
-        await runInContext({ requestId: `schedule-${name}`, ...newTrace() }, schedule.run);
-      }
+      if (!(await takeTurn(schedule))) return;
+      await runTraced(schedule);
+      onEnd?.(name, 'done');
     } catch (error) {
+      onEnd?.(name, 'failed');
       const passes = isUnavailable(error);
       log[passes ? 'warn' : 'error']({ err: error, schedule: name }, 'schedule failed');
     }
@@ -78,4 +82,12 @@ export function createScheduler(
       await Promise.all([...loops, ...running.values()]);
     },
   };
+}
+
+/** As a trace of its own, if it is rare enough to be looked at. */
+async function runTraced({ name, everyMs, run }: Schedule): Promise<void> {
+  const context = { requestId: `schedule-${name}` };
+  if (everyMs < SCHEDULE_TRACED_MS) return await runInContext({ ...context, ...newTrace() }, run);
+  const attributes = { 'banyan.schedule': name };
+  await enter(`schedule ${name}`, { attributes, parent: undefined }, context, run);
 }

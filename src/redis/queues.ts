@@ -21,6 +21,9 @@ export interface QueuedJob {
   readonly data: object;
 }
 
+/** Delayed: schedules that wait for their time. Nothing that ended is kept, so `failed` counts what was kept by hand. */
+export type QueueState = 'waiting' | 'active' | 'delayed' | 'failed';
+
 /** By job name. `data` came over the wire, perhaps from another version. A rejection is logged; nothing is repeated. */
 export type QueueHandlers = Readonly<Record<string, (data: unknown) => Promise<void>>>;
 
@@ -34,6 +37,8 @@ export interface Queues {
   send(module: string, job: QueuedJob): Promise<void>;
   /** Works on a module's queue from its start until its stop. */
   worker(module: string, handlers: QueueHandlers): Part;
+  /** How many jobs are in a module's queue. Rejects as `send` does. */
+  count(module: string): Promise<Readonly<Record<QueueState, number>>>;
   /** Sends `job` to the module again and again; whichever worker is free takes it. */
   repeat(module: string, job: Omit<QueuedJob, 'data'>, everyMs: number): Part;
   close(): Promise<void>;
@@ -83,6 +88,11 @@ export function createQueues(redis: Redis, shopId: string, log: Logger): Queues 
     },
     async send(module, { name, id, data }) {
       await ask(() => queueOf(module).add(name, data, { jobId: id, ...NOTHING_KEPT }));
+    },
+    async count(module) {
+      const counts = await ask(() => queueOf(module).getJobCounts('wait', 'active', 'delayed', 'failed'));
+      const { wait = 0, active = 0, delayed = 0, failed = 0 } = counts;
+      return { waiting: wait, active, delayed, failed };
     },
     worker(module, handlers) {
       let worker: Worker | undefined;

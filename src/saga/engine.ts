@@ -1,12 +1,13 @@
-import { currentContext, orderIdIn, type RequestContext, runInContext } from '../context.ts';
-import type { Database } from '../database/database.ts';
+import { currentContext } from '../context.ts';
+import type { Database, Transaction } from '../database/database.ts';
 import { backoffMs, sleep } from '../deadline.ts';
 import { AppError, invariant, isUnavailable } from '../errors.ts';
 import { SAGA_BACKOFF_MAX_MS, SAGA_BACKOFF_MS, SAGA_LEASE_MS, SAGA_SWEEP_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
-import { formatTraceparent, newTrace, parseTraceparent } from '../telemetry/trace-context.ts';
-import { createJournal, type HeldSaga } from './journal.ts';
+import { formatTrace } from '../telemetry/trace-context.ts';
+import { createJournal, type HeldSaga, type SagaBacklog, type SagaEnd } from './journal.ts';
 import { ABANDONED, type SagaDefinition, type SagaOutcome, type SagaReason, type Sagas } from './saga.ts';
+import { driveInSpan, runStep, undoStep } from './saga-span.ts';
 
 /**
  * How soon `settle` looks again while another process drives the saga, or nobody until its next try; in this process it
@@ -22,6 +23,10 @@ export interface SagaEngine {
   /** Makes definitions known; before `sweep` runs. */
   // biome-ignore lint/suspicious/noExplicitAny: each saga has data of its own, which only its steps read.
   register(definitions: readonly SagaDefinition<any>[]): void;
+  /** Rises whenever the sweeper gets something done: it has looked for due sagas, or driven one. */
+  readonly turns: number;
+  /** The sagas that have not ended. */
+  backlog(): Promise<SagaBacklog>;
   /** Drives every due saga that nobody drives; how many there were. */
   sweep(): Promise<number>;
   start(): void;
@@ -40,7 +45,12 @@ class LeaseLost extends Error {}
  * the sweeper. Its journal row carries a lease on the database's clock and a fence, so that of two drivers only
  * the later one can write; the steps themselves are idempotent commands, so running one twice does no harm.
  */
-export function createSagaEngine(options: { database: Database; log: Logger }): SagaEngine {
+export function createSagaEngine(options: {
+  database: Database;
+  log: Logger;
+  /** Told of each saga that has ended, with its age. */
+  onEnd?: (saga: string, outcome: SagaEnd, seconds: number) => void;
+}): SagaEngine {
   const { database, log } = options;
   const journal = createJournal(database);
   const definitions = new Map<string, SagaDefinition<object>>();
@@ -51,6 +61,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
   const listeners = new Set<(sagaId: string | undefined) => void>();
   const stopping = new AbortController();
   let sweeper: Promise<void> | undefined;
+  let turns = 0;
 
   /** Tells those who wait for this saga; without an id, all who wait for any. */
   function changed(sagaId?: string): void {
@@ -84,7 +95,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     let index = 0;
     try {
       for (; index < definition.steps.length; index += 1) {
-        const result = await definition.steps[index]!.run(saga.data);
+        const result = await runStep(definition.steps[index]!, saga.data);
         if (result.state === 'failed') {
           return await turn(saga, result.reason, result.undo ? index : index - 1);
         }
@@ -94,7 +105,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
         }
       }
       await database.transaction(async (tx) => {
-        if (!(await journal.end(tx, saga, 'completed'))) throw new LeaseLost();
+        await end(tx, saga, 'completed');
         await definition.complete(tx, saga.data);
       });
     } catch (error) {
@@ -124,7 +135,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
       await definition.turn?.(tx, saga.data, reason);
       if (last >= 0) return held;
       // Nothing to undo: the decision and the end are one commit.
-      await journal.end(tx, held, 'compensated');
+      await end(tx, held, 'compensated');
       await definition.compensated(tx, saga.data, reason);
       return undefined;
     });
@@ -136,9 +147,9 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     const reason = saga.reason ?? { code: ABANDONED };
     let index = Math.min(saga.step, definition.steps.length - 1);
     try {
-      for (; index >= 0; index -= 1) await definition.steps[index]?.undo?.(saga.data, reason);
+      for (; index >= 0; index -= 1) await undoStep(definition.steps[index], saga.data, reason);
       await database.transaction(async (tx) => {
-        if (!(await journal.end(tx, saga, 'compensated'))) throw new LeaseLost();
+        await end(tx, saga, 'compensated');
         await definition.compensated(tx, saga.data, reason);
       });
     } catch (error) {
@@ -146,6 +157,12 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
       logFailure(error, saga, `undo ${definition.steps[index]?.name ?? 'end'}`);
       await journal.putOff(saga, backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS));
     }
+  }
+
+  async function end(tx: Transaction, saga: HeldSaga, outcome: SagaEnd): Promise<void> {
+    const seconds = await journal.end(tx, saga, outcome);
+    if (seconds === undefined) throw new LeaseLost();
+    tx.onCommit(() => options.onEnd?.(saga.name, outcome, seconds));
   }
 
   function logFailure(error: unknown, saga: HeldSaga, step: string): void {
@@ -159,7 +176,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
     started.delete(id);
     const saga = mine ?? (await journal.lease(id));
     if (saga) {
-      await runInContext(sagaContext(saga), () => driveHeld(saga));
+      await driveInSpan(saga, () => driveHeld(saga));
       changed(id);
     }
     const outcome = await journal.outcome(id);
@@ -184,7 +201,14 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
 
   async function driveDue(): Promise<SagaOutcome[]> {
     const ids = await journal.due();
-    return await Promise.all(ids.map(drive));
+    turns += 1;
+    return await Promise.all(
+      ids.map(async (id) => {
+        const outcome = await drive(id);
+        turns += 1;
+        return outcome;
+      }),
+    );
   }
 
   async function sweepForEver(): Promise<void> {
@@ -213,7 +237,7 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
   const sagas: Sagas = {
     async start(tx, definition, saga) {
       const context = currentContext();
-      const trace = context ? formatTraceparent(context) : null;
+      const trace = context ? formatTrace(context) : null;
       const held = await journal.insert(tx, { ...saga, name: definition.name, trace });
       if (!held) {
         throw new AppError('conflict', 'saga_open', `another change of ${saga.subject} is still under way`);
@@ -252,6 +276,10 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
 
   return {
     sagas,
+    get turns() {
+      return turns;
+    },
+    backlog: () => journal.backlog(),
     register(added) {
       for (const definition of added) definitions.set(definition.name, definition);
     },
@@ -269,12 +297,4 @@ export function createSagaEngine(options: { database: Database; log: Logger }): 
       await Promise.all(active.values());
     },
   };
-}
-
-/** A saga goes on after its request has ended, so it has the request's trace but not its deadline. */
-function sagaContext(saga: HeldSaga): RequestContext {
-  const trace = parseTraceparent(saga.trace) ?? newTrace();
-  const orderId = orderIdIn(saga.data);
-  const ids = orderId === undefined ? {} : { orderId };
-  return { requestId: currentContext()?.requestId ?? `saga-${saga.id}`, ...trace, ids };
 }

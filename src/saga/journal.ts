@@ -25,6 +25,15 @@ export interface HeldSaga {
   readonly trace: string | null;
 }
 
+/** The sagas that have not ended. */
+export interface SagaBacklog {
+  readonly open: number;
+  /** Age of the oldest that does not wait on purpose; 0 when there is none. */
+  readonly oldestSeconds: number;
+}
+
+export type SagaEnd = 'completed' | 'compensated';
+
 const LEASE = sql`now() + ${SAGA_LEASE_MS}::int * interval '1 millisecond'`;
 /** More steps than any saga has: who seizes a saga does not know how far it got, so all are undone. */
 const EVERY_STEP = 1_000;
@@ -120,13 +129,13 @@ export function createJournal(database: Database) {
       return row;
     },
 
-    /** Ends the saga. False when the lease was lost: then the caller's transaction must roll back. */
-    async end(tx: Transaction, saga: HeldSaga, outcome: 'completed' | 'compensated'): Promise<boolean> {
-      const rows = await tx.rows(sql`
+    /** Ends the saga, with its age in seconds. Undefined when the lease was lost: then the transaction must roll back. */
+    async end(tx: Transaction, saga: HeldSaga, outcome: SagaEnd): Promise<number | undefined> {
+      const [row] = await tx.rows<{ age: number }>(sql`
         update ${table} set state = 'done', outcome = ${outcome}, waiting = false, updated_at = now()
         where ${held(saga)}
-        returning id`);
-      return rows.length > 0;
+        returning extract(epoch from clock_timestamp() - created_at)::float8 as age`);
+      return row?.age;
     },
 
     async wake(tx: Transaction, subject: string): Promise<void> {
@@ -154,6 +163,15 @@ export function createJournal(database: Database) {
       const rows = await database.rows<{ id: string }>(sql`
         select id from ${table} where state <> 'done' and due_at <= now() order by due_at limit ${SAGA_SWEEP_BATCH}`);
       return rows.map((row) => row.id);
+    },
+
+    /** What has not ended, through the index of those alone. */
+    async backlog(): Promise<SagaBacklog> {
+      const [row] = await database.rows<SagaBacklog>(sql`
+        select count(*)::int as open,
+          coalesce(extract(epoch from now() - min(created_at) filter (where not waiting)), 0)::float8 as "oldestSeconds"
+        from ${table} where state <> 'done'`);
+      return row ?? { open: 0, oldestSeconds: 0 };
     },
 
     async deleteOld(): Promise<void> {

@@ -206,7 +206,11 @@ export const platformMetrics = {
   jobs: counter({
     name: 'banyan_jobs_total',
     help: 'Runs of background jobs and of schedules, by how they ended; a job to be retried goes on later.',
-    labels: { module: MODULE, job: 'a kind of job or a schedule', outcome: '`done`, `retried`, `failed`' },
+    labels: {
+      module: MODULE,
+      job: 'a kind of job, a schedule, or `unknown`',
+      outcome: '`done`, `retried`, `failed`',
+    },
     toldBy: 'workers',
   }),
   queueJobs: gauge({

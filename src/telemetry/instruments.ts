@@ -48,13 +48,26 @@ export function histogram<Label extends string>(
   return { kind: 'histogram', ...spec };
 }
 
-/** The counter of a registry; the modules of one process share it. */
+/**
+ * The counter of a registry; the modules of one process share it. With `collect` its value is kept elsewhere, and set
+ * from nothing at each scrape.
+ */
 export function counterOf<Label extends string>(
   registry: Registry,
   spec: MetricSpec<'counter', Label>,
+  collect?: (counter: Counter<Label>) => void,
 ): Counter<Label> {
   const known = registry.getSingleMetric(spec.name) as Counter<Label> | undefined;
-  return known ?? new Counter(optionsOf(registry, spec));
+  if (known !== undefined) return known;
+  const options = optionsOf(registry, spec);
+  if (collect === undefined) return new Counter(options);
+  return new Counter({
+    ...options,
+    collect() {
+      this.reset();
+      collect(this);
+    },
+  });
 }
 
 /**

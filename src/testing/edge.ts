@@ -93,6 +93,7 @@ export async function startEdge<R extends Routes>(options: {
       differingCalls: [],
       database: 'embedded',
       redis: 'not used',
+      progress: {},
       problems: async () => [],
     },
     metrics,
