@@ -22,6 +22,8 @@ export interface Mail {
   readonly id: string;
   readonly userId: string;
   readonly about: MailSubject;
+  /** The trace that it is part of, as `formatTrace` writes it. */
+  readonly trace: string | null;
 }
 
 /** A mail that this process has claimed; the fence proves it. */

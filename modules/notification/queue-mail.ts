@@ -1,5 +1,7 @@
+import { currentContext } from '#platform/context';
 import type { EventEnvelope } from '#platform/events/event';
 import type { EventHandler } from '#platform/events/inbox';
+import { formatTrace } from '#platform/telemetry/trace-context';
 import type { MailSubject } from './mail.ts';
 import { insertMail } from './store.ts';
 
@@ -13,7 +15,9 @@ export function queueMail<Data extends { userId: string }>(
 ): EventHandler<Data> {
   return async (event, once) => {
     await once(async (tx) => {
-      await insertMail(tx, { id: event.id, userId: event.data.userId, about: about(event) });
+      const context = currentContext();
+      const trace = context ? formatTrace(context) : null;
+      await insertMail(tx, { id: event.id, userId: event.data.userId, about: about(event), trace });
       tx.onCommit(wake);
     });
   };

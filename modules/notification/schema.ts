@@ -9,6 +9,7 @@ export const mail = notifications.table('mail', {
   userId: uuid('user_id').notNull(),
   kind: text('kind').notNull(),
   data: jsonb('data').notNull(),
+  trace: text('trace'),
   state: text('state', { enum: ['queued', 'sent', 'failed', 'dropped'] })
     .notNull()
     .default('queued'),

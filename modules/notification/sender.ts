@@ -1,6 +1,6 @@
 import type { orderContract } from '#modules/order/contract';
 import type { userContract } from '#modules/user/contract';
-import { type RequestContext, runInContext } from '#platform/context';
+import { orderIdIn, type RequestContext, runInContext } from '#platform/context';
 import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError, isUnavailable } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
@@ -214,8 +214,10 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
 }
 
 /** A mail goes on with the trace of its event. */
-function contextOf({ id, trace }: ClaimedMail): RequestContext {
-  return { requestId: `mail-${id}`, ...(parseTrace(trace) ?? newTrace()) };
+function contextOf({ id, about, trace }: ClaimedMail): RequestContext {
+  const orderId = orderIdIn(about.data);
+  const ids = orderId === undefined ? { eventId: id } : { eventId: id, orderId };
+  return { requestId: `mail-${id}`, ...(parseTrace(trace) ?? newTrace()), ids };
 }
 
 /** Asks at the first call; later ones share that answer, or that failure. */

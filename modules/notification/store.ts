@@ -6,8 +6,8 @@ import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
 import { mail } from './schema.ts';
 
-export async function insertMail(tx: Transaction, { id, userId, about }: Mail): Promise<void> {
-  await tx.db.insert(mail).values({ id, userId, kind: about.kind, data: about.data });
+export async function insertMail(tx: Transaction, { id, userId, about, trace }: Mail): Promise<void> {
+  await tx.db.insert(mail).values({ id, userId, kind: about.kind, data: about.data, trace });
 }
 
 /** Ends all mail to a user that has not been sent. */
@@ -25,6 +25,7 @@ export async function claimDueMail(database: Database, limit: number): Promise<C
     userId: string;
     kind: string;
     data: unknown;
+    trace: string | null;
     fence: number;
     attempts: number;
   }>(sql`
@@ -36,7 +37,7 @@ export async function claimDueMail(database: Database, limit: number): Promise<C
     set fence = m.fence + 1, attempts = m.attempts + 1,
         due_at = now() + ${MAIL_LEASE_MS}::int * interval '1 millisecond'
     from due where m.id = due.id
-    returning m.id, m.user_id as "userId", m.kind, m.data, m.fence, m.attempts`);
+    returning m.id, m.user_id as "userId", m.kind, m.data, m.trace, m.fence, m.attempts`);
   return rows.map(({ kind, data, ...row }) => ({ ...row, about: mailSubjectSchema.parse({ kind, data }) }));
 }
 

@@ -1,5 +1,6 @@
 import { isAppError } from '#platform/errors';
 import type { SagaDefinition } from '#platform/saga/saga';
+import { enter } from '#platform/telemetry/trace';
 import type { CancelData } from './cancel-saga.ts';
 import { changeOrder } from './change-order.ts';
 import { WINDOW_CLOSED } from './charge-step.ts';
@@ -14,8 +15,10 @@ import { findUnpaid } from './store.ts';
 export async function expireUnpaid(context: OrderContext, saga: SagaDefinition<CancelData>): Promise<void> {
   const { database, log } = context;
   for (const orderId of await findUnpaid(database, UNPAID_WINDOW_MS, UNPAID_SWEEP_BATCH)) {
+    const about = { requestId: `expire-${orderId}`, ids: { orderId } };
+    const work = () => expireOrder(context, saga, orderId);
     // One order that cannot be cancelled now must not keep the others from it.
-    await expireOrder(context, saga, orderId).catch((error: unknown) => {
+    await enter('expire order', { parent: undefined }, about, work).catch((error: unknown) => {
       if (!isAppError(error, 'saga_open'))
         log.warn({ err: error, orderId }, 'unpaid order not cancelled yet');
     });

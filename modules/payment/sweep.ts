@@ -1,3 +1,4 @@
+import { enter } from '#platform/telemetry/trace';
 import type { PaymentContext } from './context.ts';
 import { driveRefund } from './drive-refund.ts';
 import { SWEEP_BATCH, SWEEP_CONCURRENCY } from './limits.ts';
@@ -15,8 +16,10 @@ export async function sweepPayments(context: PaymentContext): Promise<void> {
   const payments = await claimOpenPayments(context.database, SWEEP_BATCH);
   const refunds = await claimOpenRefunds(context.database, SWEEP_BATCH);
   const work = [
-    ...payments.map((payment) => () => settleOpen(context, payment)),
-    ...refunds.map((id) => () => driveRefund(context, id)),
+    ...payments.map(
+      (payment) => () => begin('settle payment', payment.id, () => settleOpen(context, payment)),
+    ),
+    ...refunds.map((id) => () => begin('drive refund', id, () => driveRefund(context, id))),
   ];
   let next = 0;
   const lanes = Array.from({ length: SWEEP_CONCURRENCY }, async () => {
@@ -27,6 +30,11 @@ export async function sweepPayments(context: PaymentContext): Promise<void> {
     }
   });
   await Promise.all(lanes);
+}
+
+/** What is due was begun long ago, so each piece of it is a trace of its own. */
+function begin(name: string, id: string, work: () => Promise<unknown>): Promise<unknown> {
+  return enter(name, { parent: undefined }, { requestId: `sweep-${id}` }, work);
 }
 
 async function settleOpen(

@@ -21,12 +21,16 @@ export interface Delivery {
   readonly fence: number;
   /** How often its handler has failed. */
   readonly attempts: number;
+  /** The span of the try that failed last, as `formatTrace` writes it. */
+  readonly failedIn?: string | null;
 }
 
 /** Why a handler failed. What may pass, as a peer or a database that is away, says nothing against the event. */
 export interface Failure {
   readonly message: string;
   readonly mayPass: boolean;
+  /** The span in which it failed, as `formatTrace` writes it; a process of the version before tells none. */
+  readonly trace?: string | null;
 }
 
 /** What became of a delivery; `fence` is left out by a holder that was told of it through Redis. */
@@ -49,7 +53,8 @@ export async function claimDeliveries(
   limit: number,
 ): Promise<Delivery[]> {
   const schema = sql.identifier(database.schema);
-  const rows = await database.rows<EventEnvelope & { fence: number; attempts: number }>(sql`
+  type Row = EventEnvelope & { fence: number; attempts: number; failedIn: string | null };
+  const rows = await database.rows<Row>(sql`
     with due as (
       select d.event_id from ${schema}.delivery d
       where d.consumer = ${consumer} and d.state in ('pending', 'leased') and d.due_at <= now()
@@ -67,12 +72,19 @@ export async function claimDeliveries(
       set state = 'leased', fence = d.fence + 1,
           due_at = now() + ${DELIVERY_LEASE_MS}::int * interval '1 millisecond'
       from due where d.event_id = due.event_id and d.consumer = ${consumer}
-      returning d.event_id, d.fence, d.attempts
+      returning d.event_id, d.fence, d.attempts, d.trace
     )
-    select o.id, o.type, o.stream, o.version, ${isoTime(sql`o.at`)} as at, o.data, o.trace, l.fence, l.attempts
+    select o.id, o.type, o.stream, o.version, ${isoTime(sql`o.at`)} as at, o.data, o.trace, l.fence, l.attempts,
+      l.trace as "failedIn"
     from leased l join ${schema}.outbox o on o.id = l.event_id
     order by o.stream, o.version`);
-  return rows.map(({ fence, attempts, ...event }) => ({ event, consumer, fence, attempts }));
+  return rows.map(({ fence, attempts, failedIn, ...event }) => ({
+    event,
+    consumer,
+    fence,
+    attempts,
+    failedIn,
+  }));
 }
 
 /**
@@ -100,7 +112,7 @@ export async function recordOutcome(database: Database, outcome: Outcome): Promi
   const [changed] = await change(
     database,
     sql`state = case when ${isParked} then 'parked' else 'pending' end, attempts = attempts + 1,
-      last_error = ${failure.message.slice(0, 500)}, due_at = now() + ${waitMs}::int * interval '1 millisecond'`,
+      last_error = ${failure.message.slice(0, 500)}, trace = ${failure.trace ?? null}::text, due_at = now() + ${waitMs}::int * interval '1 millisecond'`,
     sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state = 'leased'
       and attempts = ${attempts}::int and ${mine}`,
   );

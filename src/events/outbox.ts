@@ -4,8 +4,10 @@ import type { z } from 'zod';
 import { currentContext } from '../context.ts';
 import type { Transaction } from '../database/database.ts';
 import { jsonRows } from '../database/sql.ts';
-import { formatTraceparent } from '../telemetry/trace-context.ts';
+import { span } from '../telemetry/trace.ts';
+import { formatTrace } from '../telemetry/trace-context.ts';
 import type { EventType } from './event.ts';
+import { eventSpan } from './event-span.ts';
 
 /** Which modules handle which type of event, from the contracts of all modules, hosted here or not. */
 export type Subscribers = ReadonlyMap<string, readonly string[]>;
@@ -40,8 +42,6 @@ export function createOutbox(options: {
   return {
     async append(tx, type, ...events) {
       if (events.length === 0) return;
-      const context = currentContext();
-      const trace = context ? formatTraceparent(context) : null;
       const entries = events.map((event) => ({
         id: uuidv7(),
         stream: event.stream,
@@ -49,16 +49,24 @@ export function createOutbox(options: {
         data: type.data.parse(event.data),
       }));
       const consumers = (options.subscribers.get(type.type) ?? []).map((consumer) => ({ consumer }));
-      await tx.rows(sql`
-        with event as (
-          insert into ${schema}.outbox (id, type, stream, version, data, trace)
-          select id, ${type.type}, stream, version, data, ${trace}::text
-          from jsonb_to_recordset(${jsonRows(entries)}) as e(id uuid, stream text, version bigint, data jsonb)
-          returning id, stream, version
-        )
-        insert into ${schema}.delivery (event_id, consumer, stream, version)
-        select event.id, c.consumer, event.stream, event.version
-        from event cross join jsonb_to_recordset(${jsonRows(consumers)}) as c(consumer text)`);
+      const made = eventSpan('create', {
+        type: type.type,
+        id: entries.length === 1 ? entries[0]?.id : undefined,
+      });
+      await span(made.name, made.options, async () => {
+        const context = currentContext();
+        const trace = context ? formatTrace(context) : null;
+        await tx.rows(sql`
+          with event as (
+            insert into ${schema}.outbox (id, type, stream, version, data, trace)
+            select id, ${type.type}, stream, version, data, ${trace}::text
+            from jsonb_to_recordset(${jsonRows(entries)}) as e(id uuid, stream text, version bigint, data jsonb)
+            returning id, stream, version
+          )
+          insert into ${schema}.delivery (event_id, consumer, stream, version)
+          select event.id, c.consumer, event.stream, event.version
+          from event cross join jsonb_to_recordset(${jsonRows(consumers)}) as c(consumer text)`);
+      });
       tx.onCommit(options.wake);
     },
   };
