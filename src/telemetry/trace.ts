@@ -97,9 +97,13 @@ async function record<T>(
   }
 }
 
-/** What to call a failure; undefined for an answer, as that something is not there. Its words may hold anything. */
+/** Undefined for an answer, as that something is not there. */
 function failureType(error: unknown): string | undefined {
-  if (error instanceof AppError) return error.kind === 'unavailable' ? error.code : undefined;
+  return error instanceof AppError && error.kind !== 'unavailable' ? undefined : nameFailure(error);
+}
+
+/** What to call a failure in a trace. Its words stay out: they may hold anything. */
+export function nameFailure(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown };
   if (typeof code === 'string' && /^\w{1,40}$/.test(code)) return code;
   return error instanceof Error ? error.constructor.name : '_OTHER';
