@@ -61,7 +61,7 @@ export function createBroadcast(redis: Redis | undefined, shopId: string, log: L
       deliver(topic, message);
       const text = JSON.stringify({ origin, topic, message });
       // Who could not be told finds out by the age of what it holds.
-      redis?.ask((connection) => connection.publish(channel, text)).catch(() => undefined);
+      redis?.ask((connection) => connection.publish(channel, text), 'PUBLISH').catch(() => undefined);
     },
     subscribe<M>(topic: string, subscriber: Subscriber<M>) {
       subscribers.set(topic, [...(subscribers.get(topic) ?? []), subscriber as Subscriber<unknown>]);

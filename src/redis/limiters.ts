@@ -47,7 +47,7 @@ export function createLimiters(redis: Redis | undefined, shopId: string): Limite
             const keyPrefix = `banyan:${shopId}:limit:${name}`;
             shared ??= new RateLimiterRedis({ ...options, storeClient: connection, keyPrefix });
             return work(shared, hash);
-          })
+          }, 'COUNT')
           .catch(() => work(alone, key));
       }
 
