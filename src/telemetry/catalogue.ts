@@ -240,6 +240,12 @@ export const platformMetrics = {
     toldBy: 'tls',
   }),
 
+  memoryLimit: gauge({
+    name: 'banyan_memory_limit_bytes',
+    help: 'Memory that the process may have: what its container may, or what the machine has.',
+    labels: {},
+    toldBy: 'every',
+  }),
   diskFree: gauge({
     name: 'banyan_disk_free_bytes',
     help: 'Room left for this process in the file system of a place.',

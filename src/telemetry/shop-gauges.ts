@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import type { Gauge, Registry } from 'prom-client';
 import type { Engines } from '../database/engines.ts';
 import type { Backlog, HostedModule } from '../host.ts';
@@ -29,6 +30,7 @@ export function tellProcess(
     gauge.set(wasReady ? 1 : 0);
   });
   tellPools(registry, process.engines);
+  tellMemory(registry);
   tellDisk(registry, process.dataDir);
   const { redis } = process;
   if (redis) gaugeOf(registry, platformMetrics.redisUp, (gauge) => gauge.set(redis.available ? 1 : 0));
@@ -49,6 +51,13 @@ function tellPools(registry: Registry, engines: Pick<Engines, 'pools'>): void {
   });
   counterOf(registry, platformMetrics.databaseRefused, (counter) => {
     for (const [module, { refused }] of engines.pools()) counter.inc({ module }, refused);
+  });
+}
+
+/** Of a group without a limit the system tells none, or one beyond all memory. */
+function tellMemory(registry: Registry): void {
+  gaugeOf(registry, platformMetrics.memoryLimit, (gauge) => {
+    gauge.set(Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem()));
   });
 }
 
