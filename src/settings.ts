@@ -50,11 +50,12 @@ const moduleNames = ['user', 'product', 'order', 'payment', 'notification'] as c
 export type ModuleName = (typeof moduleNames)[number];
 const moduleName = z.enum(moduleNames) as z.ZodType<ModuleName, string>;
 
-/** `http://host:port` without anything behind it, or `srv://` and the name of an SRV record. */
+/** `http://host:port` or `grpc://host:port` without anything behind it, or `srv://` and the name of an SRV record. */
 function isPeerAddress(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || url.username !== '' || url.search !== '' || url.hash !== '') return false;
   if (url.protocol === 'http:') return text.replace(/\/$/, '') === url.origin;
+  if (url.protocol === 'grpc:') return /^grpc:\/\/([\w.-]+|\[[\da-f:]+\]):\d+$/i.test(text);
   return url.protocol === 'srv:' && url.port === '' && /^srv:\/\/[\w.-]+$/.test(text);
 }
 
@@ -229,7 +230,8 @@ const settings = {
     path: 'process.peers',
     description:
       'Where the other modules are: the operations ports of the processes that host them. A module named twice has two addresses, and a name in DNS all of its own; calls and proxied requests are spread over them.',
-    expects: '`module=http://host:port` or `module=srv://name`, comma separated',
+    expects:
+      '`module=http://host:port`, `module=srv://name`, or `module=grpc://host:port` to call it as gRPC, comma separated',
     schema: commaSeparated(peer),
     otherwise: 'none',
   },

@@ -9,6 +9,7 @@ import { sleep } from './deadline.ts';
 import { AppError } from './errors.ts';
 import { listDeliveries, type OpenDelivery, retryDeliveries, skipDelivery } from './events/admin.ts';
 import type { DeliveryState } from './events/delivery-state.ts';
+import { createGrpcServer, type NodeHandler } from './grpc/server.ts';
 import { type HostedModule, hostModule } from './host.ts';
 import { createApps } from './http/app.ts';
 import type { TlsFiles } from './http/certificate.ts';
@@ -218,6 +219,11 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     log,
   });
   const callServer = createCallServer(taker);
+  const grpc = createGrpcServer({
+    contracts: known.map(({ contract }) => contract),
+    taker,
+    serving: async () => (await problemsOf(health)).length === 0,
+  });
   const forwardServer = createForwardServer({ ownerApp, modules: known, hosted, tokens: calls.tokens, log });
   const opsApp = createOpsApp({ health, metrics, servers: [callServer, forwardServer] });
   // Modules of a worker still call the public API from inside.
@@ -233,7 +239,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
     app: Hono,
     host: string,
     number: number,
-    { limits, tls }: { limits?: Partial<ServerLimits>; tls?: TlsFiles },
+    { limits, tls, grpc }: { limits?: Partial<ServerLimits>; tls?: TlsFiles; grpc?: NodeHandler },
   ): Part => {
     let server: Listener | undefined;
     return {
@@ -241,7 +247,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       async start() {
         if (!listening) return;
         const certificate = tls && createCertificateSource({ files: tls, log, registry: metrics.registry });
-        server = await listen(app, { host, port: number, limits, certificate });
+        server = await listen(app, { host, port: number, limits, certificate, grpc });
         servers.push(server);
         urls[name] = server.url;
       },
@@ -257,7 +263,10 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
       ...modules.map(({ name, parts: { start, stop } }) => ({ name, start, stop })),
       ...(isWorker ? modules.flatMap((module) => module.workers) : []),
       { name: 'progress', start: watch.start, stop: watch.stop },
-      port('opsUrl', opsApp, config.opsHost, config.opsPort, { limits: { headerBytes: OPS_HEADER_BYTES } }),
+      port('opsUrl', opsApp, config.opsHost, config.opsPort, {
+        grpc,
+        limits: { headerBytes: OPS_HEADER_BYTES },
+      }),
       port('url', listened, config.host, config.port, { tls: config.tls }),
     ],
     log,

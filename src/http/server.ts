@@ -1,18 +1,21 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import type { NodeHandler } from '../grpc/server.ts';
 import {
   CONNECTION_CHECK_MS,
   CONNECTIONS,
   HEADER_BYTES,
   HEADERS_TIMEOUT_MS,
+  HTTP2_GOODBYE_MS,
   KEEP_ALIVE_MS,
   REQUEST_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
 } from '../limits.ts';
 import type { CertificateSource } from './certificate-watch.ts';
+import { createBothServer, createPlainServer } from './plain-server.ts';
 import { createSecureHttpServer } from './secure-server.ts';
 
 /** How long and how much a server bears with its clients. */
@@ -23,6 +26,8 @@ export interface ServerLimits {
   readonly connectionCheckMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
+  /** Of HTTP/2 connections, before they take no more. */
+  readonly goodbyeMs: number;
   readonly closeTimeoutMs: number;
 }
 
@@ -33,6 +38,7 @@ const defaults: ServerLimits = {
   connectionCheckMs: CONNECTION_CHECK_MS,
   keepAliveMs: KEEP_ALIVE_MS,
   connections: CONNECTIONS,
+  goodbyeMs: HTTP2_GOODBYE_MS,
   closeTimeoutMs: STOP_TIMEOUT_MS,
 };
 
@@ -63,12 +69,19 @@ export interface HttpServer {
 
 /**
  * Serves the app; port 0 takes a free one. Rejects when the address is taken. With a certificate it speaks HTTP/2 and
- * HTTP/1.1 over TLS, and nothing else; without one, HTTP/1.1.
+ * HTTP/1.1 over TLS, and nothing else; without one, HTTP/1.1, and HTTP/2 where there is gRPC to serve.
  */
 export async function listen(
   // biome-ignore lint/suspicious/noExplicitAny: what an app keeps per request does not matter here.
   app: Hono<any>,
-  options: { host: string; port: number; limits?: Partial<ServerLimits>; certificate?: CertificateSource },
+  options: {
+    host: string;
+    port: number;
+    limits?: Partial<ServerLimits>;
+    certificate?: CertificateSource;
+    /** Gets the requests that it knows before the app does; with it, HTTP/2 is spoken without TLS too. */
+    grpc?: NodeHandler;
+  },
 ): Promise<Listener> {
   const limits = { ...defaults, ...options.limits };
   // The address is taken while it is there: a client that leaves takes its socket with it.
@@ -82,12 +95,13 @@ export async function listen(
   ) => {
     // In HTTP/2 a frame of the connection says it.
     if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+    if (grpc?.handles(request.url ?? '')) return grpc.handle(request, response);
     return answer(request, response);
   };
-  const { certificate } = options;
+  const { certificate, grpc } = options;
   const http =
     certificate === undefined
-      ? createPlainServer(serve, limits)
+      ? (grpc === undefined ? createPlainServer : createBothServer)(serve, limits)
       : createSecureHttpServer(serve, certificate, limits);
   const { server } = http;
   server.maxConnections = limits.connections;
@@ -111,29 +125,6 @@ export async function listen(
       drain();
       return close(http, limits.closeTimeoutMs);
     },
-  };
-}
-
-function createPlainServer(
-  serve: (request: IncomingMessage, response: ServerResponse) => unknown,
-  limits: ServerLimits,
-): HttpServer {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      requestTimeout: limits.requestTimeoutMs,
-      connectionsCheckingInterval: limits.connectionCheckMs,
-      keepAliveTimeout: limits.keepAliveMs,
-    },
-    serve,
-  );
-  return {
-    server,
-    sayGoodbye: () => undefined,
-    close: (closed) => server.close(() => closed()),
-    closeIdleConnections: () => server.closeIdleConnections(),
-    destroyConnections: () => server.closeAllConnections(),
   };
 }
 

@@ -15,12 +15,14 @@ import {
   PEER_RETRY_MAX_MS,
   PEER_RETRY_MS,
   PEER_STALL_MS,
+  PEER_STREAMS,
   PEER_TRIES,
 } from '../limits.ts';
 
 /** How patient a process is with its peers. Tests have less patience. */
 export interface PeerLimits {
   readonly connections: number;
+  readonly streams: number;
   readonly connectTimeoutMs: number;
   readonly keepAliveMs: number;
   readonly bodyIdleMs: number;
@@ -41,6 +43,7 @@ export interface PeerLimits {
 
 export const peerLimits: PeerLimits = {
   connections: PEER_CONNECTIONS,
+  streams: PEER_STREAMS,
   connectTimeoutMs: PEER_CONNECT_TIMEOUT_MS,
   keepAliveMs: PEER_KEEP_ALIVE_MS,
   bodyIdleMs: PEER_BODY_IDLE_MS,

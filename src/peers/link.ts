@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Client, Pool } from 'undici';
+import { Client, H2CClient, Pool } from 'undici';
 import { sleep } from '../deadline.ts';
 import { AppError } from '../errors.ts';
 import type { PeerLimits } from './limits.ts';
@@ -51,7 +51,17 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     headersTimeout: 0,
     bodyTimeout: limits.bodyIdleMs,
   });
-  // Apart from the pool, whose connections may all be waiting.
+  // Dialled by the first call as gRPC, if there ever is one; its one connection carries all of them.
+  const streams = new H2CClient(origin, {
+    maxConcurrentStreams: limits.streams,
+    pipelining: limits.streams,
+    connect: { timeout: limits.connectTimeoutMs },
+    keepAliveTimeout: limits.keepAliveMs,
+    keepAliveMaxTimeout: limits.keepAliveMs,
+    headersTimeout: 0,
+    bodyTimeout: limits.bodyIdleMs,
+  });
+  // Apart from those, whose connections may all be waiting.
   const probes = new Client(origin, {
     connect: { timeout: limits.connectTimeoutMs },
     headersTimeout: limits.probeTimeoutMs,
@@ -149,7 +159,7 @@ export function createLink(origin: string, limits: PeerLimits): Link {
       };
       let body: Readable | undefined;
       try {
-        const answer = await pool.request({
+        const answer = await (request.http2 ? streams : pool).request({
           method: request.method as 'GET',
           path: request.path,
           headers: request.headers as Record<string, string | string[]>,
@@ -159,7 +169,8 @@ export function createLink(origin: string, limits: PeerLimits): Link {
         body = answer.body;
         // Whoever reads it hears of its failure; an unread one has nobody to tell.
         body.on('error', () => undefined);
-        const result = await read({ status: answer.statusCode, headers: answer.headers, body });
+        const { statusCode: status, headers, trailers } = answer;
+        const result = await read({ status, headers, body, trailers: trailers as PeerAnswer['trailers'] });
         failures = 0;
         readmit();
         return result;
@@ -185,12 +196,12 @@ export function createLink(origin: string, limits: PeerLimits): Link {
       closed = true;
       leftOut?.over.abort();
       // The last requests are watched as all others, so the probes' connection goes after them.
-      await Promise.allSettled([pool.close()]);
+      await Promise.allSettled([pool.close(), streams.close()]);
       await Promise.allSettled([probes.close()]);
     },
     async destroy() {
       leftOut?.over.abort();
-      await Promise.allSettled([pool.destroy(), probes.destroy()]);
+      await Promise.allSettled([pool.destroy(), streams.destroy(), probes.destroy()]);
     },
   };
 }

@@ -22,6 +22,8 @@ export interface PeerRequest {
   /** From the root, with its query, sent as it is. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Whether it is sent by HTTP/2, as gRPC wants; HTTP/1.1 unless given. */
+  readonly http2?: boolean;
   readonly body?: string | Uint8Array | ReadableStream<Uint8Array> | null;
   /** By `performance.now()`; nothing outlives it but an answer's body that is read as a stream. */
   readonly deadlineAt: number;
@@ -35,11 +37,17 @@ export interface PeerAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Readable;
+  /** Filled when the body has ended. */
+  readonly trailers?: Readonly<Record<string, string | string[] | undefined>>;
 }
+
+export type PeerProtocol = 'http' | 'grpc';
 
 /** A module in other processes. */
 export interface Peer {
   readonly module: string;
+  /** How its calls travel, `http` unless given; requests that are passed on to it are plain HTTP in any case. */
+  readonly protocol?: PeerProtocol;
   /**
    * Sends a request to one of the module's processes, and gives what `read` makes of the answer; any status is an
    * answer. One that got none is sent again, elsewhere if possible, when nothing was sent or it is `repeatable`.
@@ -73,12 +81,13 @@ export interface PeerEvents {
 
 export function createPeer(options: {
   module: string;
+  protocol: PeerProtocol;
   links: Links;
   limits: PeerLimits;
   log: Logger;
   events: PeerEvents;
 }): Peer & { close(): void } {
-  const { module, links, limits, log, events } = options;
+  const { module, protocol, links, limits, log, events } = options;
   const room = bulkhead(limits.inFlight, limits.queue);
   const breaker = circuitBreaker(handleWhen(isItsFault), {
     // Never by time, which goes by the wall clock there: `watchReturn` closes it.
@@ -149,6 +158,7 @@ export function createPeer(options: {
 
   return {
     module,
+    protocol,
     get state() {
       return isDown ? 'down' : 'up';
     },

@@ -49,6 +49,7 @@ export function createPeers(options: {
     ejections.inc({ module }, 0);
     const peer = createPeer({
       module,
+      protocol: addresses.some((address) => address.startsWith('grpc:')) ? 'grpc' : 'http',
       links,
       limits,
       log,

@@ -37,6 +37,7 @@ export async function resolveOrigins(
 
 async function originsOf(address: string, resolver: Resolver): Promise<readonly string[]> {
   const url = new URL(address);
+  // Whether calls come as gRPC makes no difference to where they go.
   if (url.protocol !== 'srv:') return await originsAt(url.hostname, Number(url.port || '80'), resolver);
   const services = await resolver.services(address.slice('srv://'.length));
   const best = Math.min(...services.map(({ priority }) => priority));

@@ -38,11 +38,13 @@ export interface Asker {
 export interface CallTaker {
   /** For whom a call of `module` is made, by the request's Authorization; fails as `ServiceTokens.verify` does. */
   admit(module: string, call: string, authorization: string | undefined): Promise<Caller>;
+  hosts(module: string): boolean;
   /** Fails with `not_hosted` (unavailable) for a module elsewhere, and with `no_such_call` (not_found). */
   find(module: string, call: string): FoundCall;
   /**
    * Makes the call on what `input` gives, with the depth and what is left of the deadline that the headers tell. Fails
-   * as the call does, and with `contract_mismatch` when the sender knows another version and its input does not fit.
+   * as the call does, and with `contract_mismatch` or `invalid_input` when the sender knows another version, or none,
+   * and its input does not fit.
    */
   make(call: FoundCall, asker: Asker, input: () => unknown): Promise<unknown>;
 }
@@ -72,6 +74,7 @@ export function createCallTaker(options: {
         throw error;
       }
     },
+    hosts: (module) => modules.has(module),
     find(name, call) {
       const module = modules.get(name);
       if (module === undefined) throw notHosted(name);
@@ -94,7 +97,8 @@ export function createCallTaker(options: {
         try {
           const value = input();
           // The call parses its input itself; a sender of another version is told apart from a bug before.
-          if (header(CONTRACT_HEADER) !== hash) refuseMisfit(name, spec, value);
+          const theirs = header(CONTRACT_HEADER);
+          if (theirs !== hash) refuseMisfit(name, spec, value, theirs);
           return await make(value);
         } catch (error) {
           // Whoever called logs expected failures where they end; a bug is logged where it is.

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { AppError, type ErrorKind, errorStatus, invariant } from '../errors.ts';
 import type { CallSpec } from './contract.ts';
 
@@ -33,10 +34,15 @@ export function decodeInput(name: string, spec: CallSpec, text: string, { sameCo
   throw new Error(`input of ${name}: ${parsed.error.message}`);
 }
 
-/** Fails with `contract_mismatch` when a value from a sender of another version does not fit our contract. */
-export function refuseMisfit(name: string, spec: CallSpec, input: unknown): void {
+/**
+ * Fails when a value does not fit our contract: with `contract_mismatch` when its sender has another version of it, and
+ * with `invalid_input` (invalid) when it has none, as a program in another language.
+ */
+export function refuseMisfit(name: string, spec: CallSpec, input: unknown, hash: string | undefined): void {
   const parsed = spec.input.safeParse(input);
-  if (!parsed.success) throw contractMismatch(name, 'the input does not fit', parsed.error);
+  if (parsed.success) return;
+  if (hash !== undefined) throw contractMismatch(name, 'the input does not fit', parsed.error);
+  throw new AppError('invalid', 'invalid_input', z.prettifyError(parsed.error));
 }
 
 /** A call that ended well; `output` as the contract's output schema gave it. */
@@ -61,16 +67,32 @@ export function encodeFailure(error: unknown): WireAnswer {
 export function decodeAnswer(name: string, spec: CallSpec, answer: WireAnswer, sameness: Sameness): unknown {
   const body = parseJson(answer.text) as { output?: unknown; error?: unknown } | undefined;
   if (answer.status === 200 && body !== undefined && 'output' in body) {
-    const parsed = spec.output.safeParse(body.output);
-    if (parsed.success) return parsed.data;
-    if (!sameness.sameContract) throw contractMismatch(name, 'the answer does not fit', parsed.error);
-    throw new Error(`output of ${name}: ${parsed.error.message}`);
+    return decodeOutput(name, spec, body.output, sameness);
   }
-  if (body?.error !== undefined) throw rebuild(name, spec, body.error, sameness);
+  if (body?.error !== undefined) throw rebuildFailure(name, spec, body.error, sameness);
   throw new Error(`${name} failed where it runs (${answer.status}); the log there tells why`);
 }
 
-function rebuild(name: string, spec: CallSpec, sent: unknown, { sameContract }: Sameness): AppError {
+/** The output as the caller gets it, from the value that came; fails as `decodeAnswer` does. */
+export function decodeOutput(
+  name: string,
+  spec: CallSpec,
+  output: unknown,
+  { sameContract }: Sameness,
+): unknown {
+  const parsed = spec.output.safeParse(output);
+  if (parsed.success) return parsed.data;
+  if (!sameContract) throw contractMismatch(name, 'the answer does not fit', parsed.error);
+  throw new Error(`output of ${name}: ${parsed.error.message}`);
+}
+
+/** A failure that came, as it would be in one process. One that the call does not declare is a bug. */
+export function rebuildFailure(
+  name: string,
+  spec: CallSpec,
+  sent: unknown,
+  { sameContract }: Sameness,
+): AppError {
   const { kind, code, message, extra, retryAfterSeconds } = sent as {
     kind: ErrorKind;
     code: string;
