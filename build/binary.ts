@@ -42,4 +42,4 @@ await run(process.execPath, ['--build-sea', config]);
 // A rename, since a copy that runs can be replaced but not written to.
 await rename(draft, output);
 await rm(folder, { recursive: true });
-console.log(`dist/banyan: ${((await stat(output)).size / 1e6).toFixed(0)} MB`);
+console.log(`${output}: ${((await stat(output)).size / 1e6).toFixed(0)} MB`);

@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 import { assetFile, assets } from '../src/assets.ts';
 
 /** The project's folder. */
 export const project = join(import.meta.dirname, '..');
-/** Where builds go; git knows nothing of it. */
-export const dist = join(project, 'dist');
+/** Where builds go: the folder that the command names, else dist/, of which git knows nothing. */
+export const dist = resolve(process.argv[2] ?? join(project, 'dist'));
 
 /** Packages in CommonJS expect these three, and an ES module has none of them. */
 const COMMONJS_GLOBALS = `import { createRequire as bundleRequire } from 'node:module';

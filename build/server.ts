@@ -35,6 +35,6 @@ const about = { name, version, license, private: true, type, engines, bin: { ban
 await writeFile(join(folder, 'package.json'), `${JSON.stringify(about, null, 2)}\n`);
 await writeFile(join(folder, 'banyan.js'), start, { mode: 0o755 });
 
-const archive = `banyan-${version}.tar.gz`;
+const archive = join(dist, `banyan-${version}.tar.gz`);
 await promisify(execFile)('tar', ['-czf', archive, name], { cwd: dist });
-console.log(`dist/${archive}: ${((await stat(join(dist, archive))).size / 1e6).toFixed(1)} MB`);
+console.log(`${archive}: ${((await stat(archive)).size / 1e6).toFixed(1)} MB`);

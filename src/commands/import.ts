@@ -72,7 +72,7 @@ export async function runImport(url: string, credentials: Credentials, catalogue
 }
 
 /** The file, read as it is sent. */
-export async function openInput(file: string): Promise<Blob> {
+async function openInput(file: string): Promise<Blob> {
   try {
     return await openAsBlob(file);
   } catch (error) {

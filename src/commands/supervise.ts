@@ -98,10 +98,12 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     const { name, args, env } = slot.command;
     const child = spawn(process.execPath, args, {
       env,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
       // Out of the terminal's reach: its ctrl-C would stop all of them at once, and before their turn.
       detached: true,
     });
+    // Nothing to read. `ignore` would open /dev/null, which a bare chroot lacks.
+    child.stdin?.end();
     slot.child = child;
     slot.startedAt = performance.now();
     for (const [stream, source] of [
