@@ -13,6 +13,7 @@ import { addOrders } from './commands/orders.ts';
 import { addRender } from './commands/render.ts';
 import { addReplay } from './commands/replay.ts';
 import { addServe } from './commands/serve.ts';
+import { addTraces } from './commands/traces.ts';
 import { addUp } from './commands/up.ts';
 import { version } from './version.ts';
 
@@ -47,6 +48,7 @@ for (const add of [
   addKeys,
   addOrders,
   addGraph,
+  addTraces,
 ]) {
   add(program);
 }

@@ -27,6 +27,7 @@ test.each([
   [['orders', 'rebuild']],
   [['graph']],
   [['lint']],
+  [['traces']],
 ])('%j has help with examples', async (args) => {
   const { code, out } = await runBanyan([...args, '--help']);
   expect(code).toBe(0);

@@ -9,6 +9,13 @@ export function parseCount(text: string): number {
   return count;
 }
 
+/** A port; 0 for a free one, for commander. */
+export function parsePort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('expected a port, 0 to 65535.');
+  return Number(text);
+}
+
 /** An id of the shop, for commander. */
 export function parseId(text: string): string {
   if (!z.uuid().safeParse(text).success) throw new InvalidArgumentError('expected an id.');
