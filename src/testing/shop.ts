@@ -57,6 +57,8 @@ export interface TestShopOptions {
   /** Stand-ins for modules that are not hosted: module name → its calls. */
   readonly fakes?: Readonly<Record<string, object>>;
   readonly config?: Partial<Config>;
+  /** After how long without progress a loop or a pool counts as stuck. */
+  readonly stuckMs?: number;
   /** Keeps files, and the database, for another shop of the same folder; `removeShop` removes both. */
   readonly dataDir?: string;
 }
@@ -94,6 +96,7 @@ export async function startShop(options: TestShopOptions = {}): Promise<TestShop
     log: pino({ level: config.logLevel }),
     modules,
     known: options.known,
+    stuckMs: options.stuckMs,
     elsewhere: {
       ...options.fakes,
       ...(keys && { user: { jwks: async () => keys.jwks, ...options.fakes?.user } }),
