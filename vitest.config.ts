@@ -6,6 +6,7 @@ const onServers = ['{src,build,faults,equivalence}/**/*.db.test.ts'];
 const onBoth = [
   'modules/**/*.test.ts',
   'src/{events,saga,jobs}/*.test.ts',
+  'src/telemetry/traces.test.ts',
   'src/http/idempotency.test.ts',
   'src/openapi-walk.test.ts',
 ];

@@ -14,9 +14,9 @@ export function queueMail<Data extends { userId: string }>(
   about: (event: EventEnvelope<Data>) => MailSubject,
 ): EventHandler<Data> {
   return async (event, once) => {
+    const context = currentContext();
+    const trace = context ? formatTrace(context) : null;
     await once(async (tx) => {
-      const context = currentContext();
-      const trace = context ? formatTrace(context) : null;
       await insertMail(tx, { id: event.id, userId: event.data.userId, about: about(event), trace });
       tx.onCommit(wake);
     });

@@ -70,7 +70,8 @@ const WRITES = new RegExp(
   String.raw`\b(insert\s+into|delete\s+from|(?<!\b(?:for|do|key)\s+)update)\s+(?!set\b|skip\b)${NAME}`,
   'gi',
 );
-const READS = new RegExp(String.raw`\bfrom\s+${NAME}`, 'i');
+/** From a table, and not from a function. */
+const READS = new RegExp(String.raw`\bfrom\s+${NAME}(?![\w."]|\s*\()`, 'i');
 
 function plain(name: string | undefined): string | undefined {
   return name?.replaceAll('"', '');
