@@ -1,19 +1,10 @@
-import { pino } from 'pino';
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { AppError, type ErrorKind, errorStatus } from '../errors.ts';
-import { listen } from '../http/server.ts';
-import { createPeers } from '../peers/peers.ts';
 import { overWire } from '../testing/over-wire.ts';
+import { serveContract } from '../testing/serve-contract.ts';
 import { type Api, command, defineContract, query } from './contract.ts';
 import { createLocalApi } from './local.ts';
-import { createCallMetrics } from './observe.ts';
-import { createRemoteApi } from './remote.ts';
-import { createCallServer } from './server.ts';
-import { createServiceTokens } from './service-token.ts';
-import { createSkew } from './skew.ts';
-import { createCallTaker, type ServedModule } from './take-call.ts';
 
 const kinds = Object.keys(errorStatus) as ErrorKind[];
 
@@ -57,43 +48,16 @@ function createTill() {
 
 type Till = Api<typeof till>;
 
-/** The same till behind a port of this machine. */
-async function openRemote(): Promise<{ api: Till; stop(): Promise<void> }> {
-  const log = pino({ level: 'silent' });
-  const registry = new Registry();
-  const tokens = createServiceTokens('the secret of a till, long enough to be one');
-  const served = [{ contract: till, api: createTill() as ServedModule['api'] }];
-  const server = await listen(createCallServer(createCallTaker({ modules: served, tokens, log })), {
-    host: '127.0.0.1',
-    port: 0,
-  });
-  const peers = createPeers({ addresses: { till: [server.url] }, log, registry });
-  const api = createRemoteApi(till, {
-    caller: 'test',
-    peer: peers.of('till'),
-    tokens,
-    skew: createSkew(registry, log),
-    metrics: createCallMetrics(registry),
-    log,
-  });
-  return {
-    api,
-    async stop() {
-      await peers.close();
-      await server.close();
-    },
-  };
-}
-
 const nothing = async () => {};
 const runners: Record<string, () => Promise<{ api: Till; stop(): Promise<void> }>> = {
   'in one process': async () => ({ api: createTill(), stop: nothing }),
   'through the wire, commands twice': async () => ({ api: overWire(till, createTill()), stop: nothing }),
-  'over the network': openRemote,
+  'over the network': () => serveContract(till, createTill(), { protocol: 'http' }),
+  'over the network, as gRPC': () => serveContract(till, createTill(), { protocol: 'grpc' }),
 };
 
 describe.each(Object.entries(runners))('a call %s', (_, open) => {
-  let opened: Awaited<ReturnType<typeof openRemote>>;
+  let opened: { api: Till; stop(): Promise<void> };
   beforeAll(async () => {
     opened = await open();
   });
