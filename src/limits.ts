@@ -126,8 +126,8 @@ export const HTTP2_STREAMS = 100;
 export const HTTP2_RESET_BURST = 2 * HTTP2_STREAMS;
 /** And in each second after that; a connection that takes back more is ended, as each costs us work. */
 export const HTTP2_RESET_RATE = 33;
-/** Clients that were told to open no more requests get this long to hear it, if they do not say that they have. */
-export const HTTP2_GOODBYE_MS = 1_000;
+/** A connection that has said nothing when its port closes gets this long: what was sent before has come by then. */
+export const SILENT_CLOSE_MS = 1_000;
 /** A health check that takes longer counts as failed. */
 export const HEALTH_TIMEOUT_MS = 2_000;
 

@@ -1,9 +1,6 @@
 import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { ServerLimits } from './server.ts';
 
-/** Stream ids are below this, so a GOAWAY that names it leaves no request out. */
-const LAST_STREAM = 2 ** 31 - 1;
-
 interface SessionState {
   /** When its last request ended, or it began; by `performance.now()`. */
   idleSinceMs: number;
@@ -14,9 +11,10 @@ interface SessionState {
 
 /** The HTTP/2 connections of a server. */
 export interface Http2Sessions {
-  /** Asks clients to send no more on their connections; what they have sent is answered. */
-  sayGoodbye(): void;
-  /** Ends each connection when its client has heard the goodbye, and its last request is answered. */
+  /**
+   * Ends each connection when its last request is answered. The client is told which one that is, and so knows that
+   * what it sends meanwhile was not begun, and may be sent again elsewhere.
+   */
   end(): void;
   destroy(): void;
   /** No connection comes any more, and none is there. */
@@ -50,47 +48,15 @@ export function watchSessions(server: Pick<Http2Server, 'on'>, limits: ServerLim
   }, limits.connectionCheckMs);
   checking.unref();
 
-  /** When each was asked to leave. */
-  const told = new WeakMap<ServerHttp2Session, number>();
-  function tell(session: ServerHttp2Session): void {
-    if (told.has(session) || session.destroyed || session.closed) return;
-    told.set(session, performance.now());
-    session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM);
-  }
-
-  /** Ends a session when it has nothing under way; one that was told only now gets a moment for what it has sent. */
-  async function end(session: ServerHttp2Session): Promise<void> {
-    tell(session);
-    const toldAtMs = told.get(session) ?? 0;
-    await heard(session, Math.max(0, toldAtMs + limits.goodbyeMs - performance.now()));
-    session.close();
-  }
-
   return {
-    sayGoodbye() {
-      for (const session of sessions.keys()) tell(session);
-    },
     end() {
-      for (const session of sessions.keys()) void end(session);
+      for (const session of sessions.keys()) session.close();
     },
     destroy() {
       for (const session of sessions.keys()) session.destroy(undefined, constants.NGHTTP2_CANCEL);
     },
     stop: () => clearInterval(checking),
   };
-}
-
-/**
- * Resolves when the client must have heard what was sent to it: it answers a ping after whatever it had sent before.
- * Many close at a goodbye, which Node then does not notice, so that the time limit is the usual end.
- */
-async function heard(session: ServerHttp2Session, timeoutMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, timeoutMs);
-  session.once('close', resolve);
-  if (!session.destroyed) session.ping(() => resolve());
-  await promise;
-  clearTimeout(timer);
 }
 
 function checkSession(session: ServerHttp2Session, state: SessionState, limits: ServerLimits): void {

@@ -5,7 +5,7 @@ import {
   type Http2ServerResponse,
 } from 'node:http2';
 import type { Socket } from 'node:net';
-import { HTTP2_GOODBYE_MS, HTTP2_RESET_RATE, PEER_STREAMS } from '../limits.ts';
+import { HTTP2_RESET_RATE, PEER_STREAMS, SILENT_CLOSE_MS } from '../limits.ts';
 import { watchSessions } from './http2-sessions.ts';
 import type { HttpServer, ServerLimits } from './server.ts';
 
@@ -24,7 +24,6 @@ export function createPlainServer(serve: Serve, limits: ServerLimits): HttpServe
   const server = createHttp1Server(serve, limits);
   return {
     server,
-    sayGoodbye: () => undefined,
     close: (closed) => server.close(() => closed()),
     closeIdleConnections: () => server.closeIdleConnections(),
     destroyConnections: () => server.closeAllConnections(),
@@ -65,15 +64,13 @@ export function createBothServer(serve: Serve, limits: ServerLimits): HttpServer
   });
   return {
     server,
-    sayGoodbye: sessions.sayGoodbye,
     close(closed) {
       server.close(() => {
         sessions.stop();
         closed();
       });
       sessions.end();
-      // What was sent before the port closed has come by then.
-      setTimeout(() => destroy(silent), HTTP2_GOODBYE_MS).unref();
+      setTimeout(() => destroy(silent), SILENT_CLOSE_MS).unref();
     },
     closeIdleConnections: () => server.closeIdleConnections(),
     destroyConnections() {

@@ -1,7 +1,6 @@
 import type { Server, ServerOptions } from 'node:http';
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
 import { HTTP2_RESET_BURST, HTTP2_RESET_RATE, HTTP2_STREAMS } from '../limits.ts';
 import type { CertificateSource } from './certificate-watch.ts';
 import { watchSessions } from './http2-sessions.ts';
@@ -51,15 +50,13 @@ export function createSecureHttpServer(
 
   return {
     server,
-    sayGoodbye: sessions.sayGoodbye,
     close(closed) {
       unwatch();
-      // Node's own way would end sessions now, and drop requests that are on their way to us.
-      TlsServer.prototype.close.call(server, () => {
+      // Ends HTTP/2 connections as well, each when its last request is answered.
+      server.close(() => {
         sessions.stop();
         closed();
       });
-      sessions.end();
     },
     closeIdleConnections: () =>
       (server as typeof server & Pick<Server, 'closeIdleConnections'>).closeIdleConnections(),

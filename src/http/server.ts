@@ -9,7 +9,6 @@ import {
   CONNECTIONS,
   HEADER_BYTES,
   HEADERS_TIMEOUT_MS,
-  HTTP2_GOODBYE_MS,
   KEEP_ALIVE_MS,
   REQUEST_TIMEOUT_MS,
   STOP_TIMEOUT_MS,
@@ -26,8 +25,6 @@ export interface ServerLimits {
   readonly connectionCheckMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
-  /** Of HTTP/2 connections, before they take no more. */
-  readonly goodbyeMs: number;
   readonly closeTimeoutMs: number;
 }
 
@@ -38,7 +35,6 @@ const defaults: ServerLimits = {
   connectionCheckMs: CONNECTION_CHECK_MS,
   keepAliveMs: KEEP_ALIVE_MS,
   connections: CONNECTIONS,
-  goodbyeMs: HTTP2_GOODBYE_MS,
   closeTimeoutMs: STOP_TIMEOUT_MS,
 };
 
@@ -48,7 +44,7 @@ const IDLE_CHECK_MS = 50;
 export interface Listener {
   /** Where it is reached from this machine. */
   readonly url: string;
-  /** Goes on serving, and asks clients with each answer to leave their connection. */
+  /** Goes on serving, and asks clients of HTTP/1.1 with each answer to leave their connection. */
   drain(): void;
   /** Takes no more connections, lets requests in flight finish, and cuts off what is left at the time limit. */
   close(): Promise<void>;
@@ -57,8 +53,6 @@ export interface Listener {
 /** What a listener needs of a server, be it plain or secure. */
 export interface HttpServer {
   readonly server: NetServer;
-  /** Asks HTTP/2 clients to send no more on their connections; what they have sent is answered. */
-  sayGoodbye(): void;
   /** Takes no more connections; calls back when all have ended. */
   close(closed: () => void): void;
   /** Ends connections that have nothing under way. */
@@ -93,7 +87,7 @@ export async function listen(
     request: IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
   ) => {
-    // In HTTP/2 a frame of the connection says it.
+    // In HTTP/2 a frame says it, and after that Node takes no request: so it comes last.
     if (isDraining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
     if (grpc?.handles(request.url ?? '')) return grpc.handle(request, response);
     return answer(request, response);
@@ -115,7 +109,6 @@ export async function listen(
   const scheme = certificate === undefined ? 'http' : 'https';
   const drain = () => {
     isDraining = true;
-    http.sayGoodbye();
   };
   return {
     url: `${scheme}://${reachable(options.host)}:${port}`,
