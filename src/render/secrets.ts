@@ -39,6 +39,8 @@ export function secretsOf(
     { name: 'REDIS_URL', isNeeded: isPart && modules.length > 0 },
     // Names the shop in Redis as well, so that either all processes have it or none.
     { name: 'SERVICE_SECRET', isNeeded: isPart || settings.PEERS !== undefined },
+    { name: 'SERVICE_SECRET_ACCEPTED', isNeeded: false },
+    { name: 'OTEL_EXPORTER_OTLP_HEADERS', isNeeded: false },
     ...own.map(({ name }) => ({ name, isNeeded: false })),
   ];
 }

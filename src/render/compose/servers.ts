@@ -65,7 +65,10 @@ export function migration(scope: Scope, databases: readonly string[]): Service {
   return {
     image: scope.image,
     depends_on: Object.fromEntries(
-      databases.map((name) => [databaseOf(name), { condition: 'service_healthy' }]),
+      databases
+        .map(databaseOf)
+        .sort()
+        .map((name) => [name, { condition: 'service_healthy' }]),
     ),
     environment: {
       DATA_DIR,
@@ -74,7 +77,6 @@ export function migration(scope: Scope, databases: readonly string[]): Service {
     networks: ['data'],
     command: ['migrate'],
     restart: 'on-failure',
-    ...confined,
-    tmpfs: ['/tmp', DATA_DIR],
+    ...confined(['/tmp', DATA_DIR]),
   };
 }

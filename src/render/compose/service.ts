@@ -1,10 +1,14 @@
-import { Scalar } from 'yaml';
-import { STOP_SECONDS } from '../limits.ts';
 import { DATA_DIR, PORT, type RenderedProcess } from '../processes.ts';
 import type { SecretUse } from '../secrets.ts';
 import { confined, type Scope, type Service } from './scope.ts';
 import { databaseOf, databaseUrl, REDIS_URL } from './servers.ts';
 import { needed, optional } from './variables.ts';
+
+const publicPort = {
+  target: PORT,
+  published: optional('SHOP_PORT', '8080'),
+  host_ip: optional('SHOP_ADDRESS', '0.0.0.0'),
+};
 
 const healthy = { condition: 'service_healthy' };
 
@@ -17,7 +21,12 @@ export function processService(scope: Scope, process: RenderedProcess): Service 
     image: scope.image,
     depends_on: {
       ...(databases.length === 0 ? {} : { migrate: { condition: 'service_completed_successfully' } }),
-      ...Object.fromEntries(databases.map((name) => [databaseOf(name), healthy])),
+      ...Object.fromEntries(
+        databases
+          .map(databaseOf)
+          .sort()
+          .map((name) => [name, healthy]),
+      ),
       redis: healthy,
     },
     // Mail, while there is no SMTP_URL.
@@ -27,9 +36,7 @@ export function processService(scope: Scope, process: RenderedProcess): Service 
       ...settingsFor(scope, process, sendsMail),
       ...Object.fromEntries(secrets.map((secret) => [secret.name, secretValue(secret)])),
     },
-    ...(placed.public
-      ? { ports: [quoted(`${optional('SHOP_ADDRESS', '0.0.0.0')}:${optional('SHOP_PORT', '8080')}:${PORT}`)] }
-      : {}),
+    ...(placed.public ? { ports: [publicPort] } : {}),
     networks: ['data', ...(placed.public || sendsMail ? ['outside'] : [])],
     restart: 'unless-stopped',
     healthcheck: {
@@ -40,10 +47,7 @@ export function processService(scope: Scope, process: RenderedProcess): Service 
       retries: 3,
       start_period: '60s',
     },
-    ...confined,
-    stop_grace_period: `${STOP_SECONDS}s`,
-    tmpfs: ['/tmp', ...(sendsMail ? [] : [DATA_DIR])],
-    deploy: { replicas: placed.replicas },
+    ...confined(['/tmp', ...(sendsMail ? [] : [DATA_DIR])], placed.replicas),
   };
 }
 
@@ -53,6 +57,7 @@ const probe = `fetch('http://127.0.0.1:${PORT}/readyz').then((answer) => process
 function settingsFor(scope: Scope, { placed }: RenderedProcess, sendsMail: boolean): Record<string, string> {
   const defaults: Record<string, string> = {
     LOG_LEVEL: 'info',
+    OTEL_EXPORTER_OTLP_ENDPOINT: '',
     ...(placed.public ? { CORS_ORIGINS: '', RATE_LIMIT: '', TRUSTED_PROXIES: '' } : {}),
     ...(sendsMail ? { MAIL_FROM: '' } : {}),
     ...scope.defaults,
@@ -68,11 +73,4 @@ function secretValue({ name, isNeeded }: SecretUse): string {
   if (name === 'ADMIN_EMAIL') return needed(name);
   if (name === 'ADMIN_PASSWORD') return needed(name, '8 characters or more');
   return optional(name);
-}
-
-/** Or YAML 1.1 would read some ports as numbers of base 60. */
-function quoted(text: string): Scalar {
-  const scalar = new Scalar(text);
-  scalar.type = Scalar.QUOTE_DOUBLE;
-  return scalar;
 }

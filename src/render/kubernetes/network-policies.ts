@@ -27,8 +27,8 @@ const portsOf: Readonly<Record<string, readonly number[]>> = {
   REDIS_URL: [6379],
   SMTP_URL: [25, 465, 587],
 };
-/** Traces, by gRPC or HTTP. */
-const OTLP_PORTS = [4317, 4318];
+/** Traces, which go by HTTP. */
+const OTLP_PORT = 4318;
 
 /** What no other policy lets through is refused, for all pods of the shop. */
 export function denyAll(scope: Scope): INetworkPolicy {
@@ -64,7 +64,7 @@ export function policyOf(
       egress: [
         ...egressOf(process.secrets),
         ...(process.peers.length === 0 ? [] : [{ to: processesNamed(process.peers), ports: tcp(OPS_PORT) }]),
-        { ports: tcp(...OTLP_PORTS) },
+        { ports: tcp(OTLP_PORT) },
       ],
     },
   };
