@@ -1,7 +1,9 @@
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allMetrics } from './compose.ts';
 import { createServiceTokens } from './rpc/service-token.ts';
 import { type SplitShop, startSplit } from './testing/split.ts';
+import { scrape, toldBy, unknownIn } from './testing/told-metrics.ts';
 
 /** A gateway without modules, and three processes that share the modules out among them. */
 let split: SplitShop;
@@ -262,6 +264,39 @@ describe('requests passed on between processes', () => {
       headers: { 'banyan-service-token': 'x', 'banyan-client-address': '10.0.0.1', 'x-user-id': customer.id },
     });
     expect([status, body.code]).toEqual([401, 'unauthenticated']);
+  });
+});
+
+describe('what its processes measure', () => {
+  it('is, taken together, all that the catalogue names', async () => {
+    await place('measured');
+    const told = new Set<string>();
+    for (const { shop } of Object.values(split.parts)) {
+      const samples = await scrape(shop.opsApp);
+      expect(unknownIn(samples, allMetrics)).toEqual([]);
+      for (const name of toldBy(samples, allMetrics)) told.add(name);
+    }
+    const missing = allMetrics.filter(({ name }) => !told.has(name)).map(({ name }) => name);
+    // No shadow, no TLS, and processes of one version.
+    expect(missing.sort()).toEqual([
+      'banyan_contract_skew',
+      'banyan_shadow_calls_total',
+      'banyan_tls_expiry_timestamp_seconds',
+    ]);
+  });
+
+  it('tells calls between processes from those within one', async () => {
+    const modes = async (part: string, labels: Record<string, string>) =>
+      (await scrape(split.parts[part]!.shop.opsApp)).flatMap(({ name, labels: found }) =>
+        name === 'banyan_call_duration_seconds_count' &&
+        Object.entries(labels).every(([label, value]) => found[label] === value)
+          ? found.mode
+          : [],
+      );
+    const reserve = { caller: 'order', module: 'product', call: 'reserve', outcome: 'ok' };
+    const charge = { caller: 'order', module: 'payment', call: 'charge', outcome: 'ok' };
+    expect(await modes('sales', reserve)).toEqual(['remote']);
+    expect(await modes('sales', charge)).toEqual(['local']);
   });
 });
 

@@ -5,6 +5,6 @@ export const notificationMetrics = {
     name: 'banyan_mails_total',
     help: 'Tries to send a mail, by what came of them; a mail to be retried goes again later.',
     labels: { outcome: '`sent`, `retried`, `failed`, `dropped`' },
-    toldBy: 'workers',
+    toldBy: 'hosting',
   }),
 } as const;

@@ -51,6 +51,10 @@ test('serve runs several processes as one shop', async () => {
   const metrics = async () => await (await fetch(`${urlAfter('operations')}/metrics`)).text();
   await until(metrics).toMatch(/process_cpu_seconds_total\{worker="2"\}/);
   expect(await metrics()).toMatch(/process_cpu_seconds_total\{worker="1"\}/);
+  for (const worker of [1, 2]) {
+    await until(metrics).toContain(`banyan_outbox_pending{module="order",worker="${worker}"} 0\n`);
+    await until(metrics).toContain(`banyan_ready{worker="${worker}"} 1\n`);
+  }
   expect((await fetch(`${urlAfter('shop')}/api/v1/products`)).status).toBe(200);
   expect((await fetch(`${urlAfter('operations')}/control/events`)).status).toBe(404);
   expect(existsSync(join(dataDir, 'control.json'))).toBe(false);
