@@ -20,7 +20,7 @@ const file = create(FileDescriptorProtoSchema, {
   messageType: [
     {
       name: 'HealthCheckRequest',
-      field: [{ name: 'service', number: 1, type: Type.STRING, label: Label.OPTIONAL }],
+      field: [{ name: 'service', number: 1, type: Type.STRING, label: Label.OPTIONAL, jsonName: 'service' }],
     },
     {
       name: 'HealthCheckResponse',
@@ -31,6 +31,7 @@ const file = create(FileDescriptorProtoSchema, {
           type: Type.ENUM,
           typeName: '.grpc.health.v1.HealthCheckResponse.ServingStatus',
           label: Label.OPTIONAL,
+          jsonName: 'status',
         },
       ],
       enumType: [
