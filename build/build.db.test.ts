@@ -1,6 +1,8 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -88,6 +90,10 @@ async function start([command, ...first]: Program, args: readonly string[], env:
 /** What `serve` prints about itself once it answers. */
 const serving = /shop +(http:\S+)\n(?:.*\n)*.*operations .*\n/;
 
+function opsUrlOf({ output }: { output(): string }): string | undefined {
+  return output().match(/(http:\S+)\/metrics/)?.[1];
+}
+
 /** Adds a product, registers a customer, and buys: the order's id. */
 async function buy(url: string): Promise<string> {
   const client = createApiClient(url, 10_000);
@@ -120,10 +126,32 @@ async function statusOf(url: string, orderId: string): Promise<string> {
   return order.body.status;
 }
 
-/** Sells in a new folder, and once more after a stop. */
+/** Takes what a shop sends to its collector of traces. */
+async function startCollector() {
+  const sent: Buffer[] = [];
+  const server = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => sent.push(chunk));
+    request.on('end', () => response.end());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received: () => Buffer.concat(sent).toString('latin1'),
+    stop: () => server.close(),
+  };
+}
+
+/** Sells in a new folder, where everything that is loaded only when it is wanted is wanted; and starts again. */
 async function trade(program: Program, dataDir: string): Promise<void> {
   const args = ['serve', '--data-dir', dataDir];
-  const first = await start(program, args, settings, serving);
+  const collector = await startCollector();
+  const env = {
+    ...settings,
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'none',
+  };
+  const first = await start(program, args, env, serving);
   const orderId = await buy(first.url);
   expect(await ending(program, ['audit', '--data-dir', dataDir])).toMatchObject({
     code: 0,
@@ -136,7 +164,15 @@ async function trade(program: Program, dataDir: string): Promise<void> {
     const answer = await fetch(`${first.url}${link}`);
     expect([link, answer.status, (await answer.bytes()).length > 50]).toEqual([link, 200, true]);
   }
+  const health = await fetch(`${opsUrlOf(first)}/grpc.health.v1.Health/Check`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(await health.json()).toEqual({ status: 'SERVING' });
   expect(await first.stop()).toBe(0);
+  expect(collector.received()).toContain('POST /api/v1/orders');
+  collector.stop();
 
   const second = await start(program, args, settings, serving);
   expect(await statusOf(second.url, orderId)).toBe('paid');
@@ -206,8 +242,7 @@ describe.skipIf(process.platform !== 'linux')('the executable', () => {
     try {
       const workers = await start(program, ['serve', '--workers', '2', ...place], env, serving);
       const orderId = await buy(workers.url);
-      const [metricsUrl] = workers.output().match(/http:\S+\/metrics/) ?? [];
-      const metrics = async () => await (await fetch(String(metricsUrl))).text();
+      const metrics = async () => await (await fetch(`${opsUrlOf(workers)}/metrics`)).text();
       await expect.poll(metrics, { timeout: 30_000 }).toMatch(/process_cpu_seconds_total\{worker="2"\}/);
       expect(await ending(program, ['audit'], env)).toMatchObject({ code: 0 });
       expect(await workers.stop()).toBe(0);
