@@ -98,7 +98,21 @@ export function createGrpcServer(options: {
     acceptCompression: [],
     jsonOptions: { alwaysEmitImplicit: true },
   });
-  return { handles: (path) => paths.has(path.split('?', 1)[0]!), handle };
+  return {
+    handles: (path) => paths.has(path.split('?', 1)[0]!),
+    handle(request, response) {
+      if ('stream' in response) dropRest(response);
+      handle(request, response);
+    },
+  };
+}
+
+/** The rest of a message whose answer is already there is dropped: unread, it would hold the connection open. */
+function dropRest({ stream }: Http2ServerResponse): void {
+  stream.once('finish', () => {
+    stream.removeAllListeners('data');
+    stream.resume();
+  });
 }
 
 /** Connect's errors are a body of their own, of any length. */
