@@ -59,13 +59,10 @@ export function startSdk(
   return {
     recorder: isOn ? createRecorder(tracer) : undefined,
     async shutdown() {
-      try {
-        await sdk.shutdown();
-      } finally {
-        // A later start in this process, as tests make them, registers anew.
-        trace.disable();
-        diag.disable();
-      }
+      // First, as a collector that is away makes the rest last: a later start in this process registers anew.
+      trace.disable();
+      diag.disable();
+      await sdk.shutdown();
     },
   };
 }
