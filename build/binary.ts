@@ -4,6 +4,7 @@ import { copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { bundle, dist, listAssetFiles } from './bundle.ts';
+import { noticesOf } from './notices.ts';
 
 const run = promisify(execFile);
 const folder = join(dist, 'binary');
@@ -11,7 +12,7 @@ const output = join(dist, 'banyan');
 
 await mkdir(folder, { recursive: true });
 const main = join(folder, 'main.mjs');
-await bundle({ outfile: main });
+const inputs = await bundle({ outfile: main });
 
 const node = join(folder, 'node');
 await copyFile(process.execPath, node);
@@ -41,5 +42,6 @@ await writeFile(
 await run(process.execPath, ['--build-sea', config]);
 // A rename, since a copy that runs can be replaced but not written to.
 await rename(draft, output);
+await writeFile(join(dist, 'THIRD-PARTY-LICENSES'), await noticesOf(inputs));
 await rm(folder, { recursive: true });
 console.log(`${output}: ${((await stat(output)).size / 1e6).toFixed(0)} MB`);

@@ -4,6 +4,7 @@ import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { bundle, dist, listAssetFiles, project } from './bundle.ts';
+import { noticesOf } from './notices.ts';
 
 const name = 'banyan-server';
 const folder = join(dist, name);
@@ -19,7 +20,7 @@ await import('./lib/main.js');
 
 await rm(folder, { recursive: true, force: true });
 // One folder below the root, as the source is, since assets are found from there.
-await bundle({ outdir: join(folder, 'lib'), splitting: true });
+const inputs = await bundle({ outdir: join(folder, 'lib'), splitting: true });
 
 const files = new Map([...(await listAssetFiles())].filter(([path]) => path !== 'package.json'));
 for (const path of ['LICENSE', 'deploy/config/banyan.yaml', 'docs/settings.md']) {
@@ -33,6 +34,7 @@ for (const [path, source] of files) {
 const { version, license, type, engines } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'));
 const about = { name, version, license, private: true, type, engines, bin: { banyan: 'banyan.js' } };
 await writeFile(join(folder, 'package.json'), `${JSON.stringify(about, null, 2)}\n`);
+await writeFile(join(folder, 'THIRD-PARTY-LICENSES'), await noticesOf(inputs));
 await writeFile(join(folder, 'banyan.js'), start, { mode: 0o755 });
 
 const archive = join(dist, `banyan-${version}.tar.gz`);
