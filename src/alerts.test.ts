@@ -131,7 +131,7 @@ describe.skipIf(!(await hasPromtool()))('promtool', () => {
     }
   });
 
-  it('sees every alert fire and stay quiet as its tests say', async () => {
+  it('sees every alert fire and stay quiet as its tests say', { timeout: 150_000 }, async () => {
     const files = filesIn('tests');
     const printed = await promtool(['test', 'rules', ...files], folder);
     expect(printed.match(/SUCCESS/g)).toHaveLength(files.length);

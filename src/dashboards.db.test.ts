@@ -89,7 +89,7 @@ describe.skipIf(!(await hasPrometheus()))('a Prometheus that scrapes a split sho
     const { global, scrape_configs, ...rest } = parse(readFileSync(join(prometheusFolder, 'up.yml'), 'utf8'));
     prometheus = await startPrometheus({
       ...rest,
-      global: { ...global, scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+      global: { ...global, scrape_interval: '2s', scrape_timeout: '2s', evaluation_interval: '1s' },
       rule_files: [join(rulesFolder, '*.yml')],
       scrape_configs: [
         { ...scrape_configs[0], file_sd_configs: [{ files: [join(dataDir, 'up-targets.json')] }] },
@@ -123,7 +123,9 @@ describe.skipIf(!(await hasPrometheus()))('a Prometheus that scrapes a split sho
 
   it('gets every metric and label that panels, rules and alerts ask for', async () => {
     const recorded = new Set(ruleQueries.map(({ where }) => where.split(' / ')[1]));
-    const told = await toldBy(shop);
+    const told = await namesToldBy(shop);
+    // This shop has no certificate.
+    for (const { name, toldBy } of allMetrics) if (toldBy === 'tls') told.add(name);
     const catalogue = new Map(allMetrics.map(({ name, labels }) => [name, Object.keys(labels)]));
     const labelsOf = async (metric: string) => {
       const seen = (await prometheus.series(metric)).flatMap((labels) => Object.keys(labels));
@@ -142,8 +144,12 @@ describe.skipIf(!(await hasPrometheus()))('a Prometheus that scrapes a split sho
   });
 
   it('sees no alert coming in a shop that is well', async () => {
-    const coming = await prometheus.query(`ALERTS{alertname!~"${MACHINE_ALERTS}"}`);
-    expect(coming.map(({ metric }) => metric.alertname)).toEqual([]);
+    // A busy machine may answer a scrape too late now and then; what is really wrong stays.
+    const coming = async () =>
+      (await prometheus.query(`ALERTS{alertname!~"${MACHINE_ALERTS}"}`)).map(
+        ({ metric }) => metric.alertname,
+      );
+    await expect.poll(coming, { timeout: 30_000, interval: 500 }).toEqual([]);
   });
 
   /** Places orders that nobody placed before, and reads what it bought. */
@@ -164,7 +170,7 @@ async function succeed(args: readonly string[], env: Record<string, string> = {}
 }
 
 /** The names of all series that the processes may tell, whether or not one has happened yet. */
-async function toldBy(shop: RunningPlacement): Promise<Set<string>> {
+async function namesToldBy(shop: RunningPlacement): Promise<Set<string>> {
   const names = new Set<string>();
   for (const { opsUrl } of Object.values(shop.file().processes)) {
     const text = await (await fetch(`${opsUrl}/metrics`)).text();

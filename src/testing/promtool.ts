@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 /** Runs promtool, which comes with Prometheus, in a folder. Resolves with what it prints, and rejects with that too. */
 export async function promtool(args: readonly string[], cwd: string): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)('promtool', args, { cwd, timeout: 60_000 });
+    const { stdout } = await promisify(execFile)('promtool', args, { cwd, timeout: 120_000 });
     return stdout;
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
