@@ -284,5 +284,7 @@ export const LOOP_STUCK_MS = 180_000;
 
 /** What a scrape reads of the database, of Redis and of the disk is kept this long, however many scrape. */
 export const METRICS_READ_EVERY_MS = 5_000;
-/** Whatever takes longer is left out of a scrape; less than METRICS_TIMEOUT_MS, or the whole worker would be. */
+/** A scrape waits no longer for them; less than METRICS_TIMEOUT_MS, or the whole worker would be left out. */
 export const METRICS_READ_TIMEOUT_MS = 1_000;
+/** A read that took longer is for the next scrape, which comes within that; older figures are not told. */
+export const METRICS_READ_KEEP_MS = 30_000;

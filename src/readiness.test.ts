@@ -37,6 +37,11 @@ it('a process is ready while a handler fails again and again: its relay turns', 
     expect(await ready()).toBe('ready');
     await sleep(50);
   }
+  const failed = (await scrape(shop.shop.opsApp)).find(
+    ({ name, labels: { consumer, outcome } }) =>
+      name === 'banyan_deliveries_total' && consumer === 'notification' && outcome === 'failed',
+  );
+  expect(failed?.value).toBeGreaterThan(1);
   armObstacle(async () => undefined);
   await shop.settled();
 });

@@ -51,10 +51,12 @@ export function createDocsRoutes(openapi: object, admit: (c: HttpContext) => Pro
   const app = new Hono<HttpEnv>();
   const document = JSON.stringify(openapi);
   app.use('/openapi.json', async (c, next) => {
+    c.set('route', '/openapi.json');
     await admit(c);
     await next();
   });
   app.use('/docs/*', async (c, next) => {
+    c.set('route', '/docs');
     await admit(c);
     await next();
   });
