@@ -51,7 +51,7 @@ export function forwardedScope(log: Logger, metrics: HttpMetrics): MiddlewareHan
       const status = c.res.status;
       const refusal = c.get('refusal');
       metrics.observeForwarded({ method, route, status, seconds: ms / 1000, refusal });
-      log.debug({ method, route, status, ms: Math.round(ms * 10) / 10 }, 'forwarded request');
+      log.info({ method, route, status, ms: Math.round(ms * 10) / 10 }, 'forwarded request');
     });
   };
 }
