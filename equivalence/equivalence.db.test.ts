@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { unprovoked, unpublished } from './codes.ts';
 import { firstDifference } from './compare.ts';
-import { placements } from './placements.ts';
+import { placements, splitOverGrpc } from './placements.ts';
 import { DEFAULT_SEED, DEFAULT_STEPS, type Recording, record } from './record.ts';
 
 /** A dozen processes that share two cores with another test file. */
@@ -47,7 +47,7 @@ describe('the scenario suite', () => {
     expect(monolith.lines.filter((line) => /^< 5\d\d$/.test(line))).toEqual([]);
   });
 
-  it.each(others)(
+  it.each([...others, splitOverGrpc])(
     'has the same transcript in %s',
     async (placement) => {
       const difference = firstDifference(monolith, await recordIn(placement));

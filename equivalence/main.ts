@@ -7,8 +7,10 @@ import { startPostgres } from '../src/testing/servers/postgres-server.ts';
 import { startRedis } from '../src/testing/servers/redis-server.ts';
 import { unprovoked } from './codes.ts';
 import { firstDifference } from './compare.ts';
-import { placements } from './placements.ts';
+import { placements, splitOverGrpc } from './placements.ts';
 import { DEFAULT_SEED, DEFAULT_STEPS, type Recording, record } from './record.ts';
+
+const all = [...placements, splitOverGrpc];
 
 interface Options {
   readonly seed: string;
@@ -18,13 +20,13 @@ interface Options {
 
 const program = new Command('equivalence')
   .description('runs one suite in placements, and shows where the first of them and another differ')
-  .argument('[placements...]', `of ${placements.join(', ')}, or the same one twice; all unless given`)
+  .argument('[placements...]', `of ${all.join(', ')}, or the same one twice; all unless given`)
   .option('--seed <number>', 'decides the random walk', String(DEFAULT_SEED))
   .option('--steps <number>', 'length of the random walk', String(DEFAULT_STEPS))
   .option('--keep <folder>', 'write the transcripts there')
   .addHelpText('after', '\nExit code 1 when two transcripts differ.')
   .action(async (wanted: string[], options: Options) => {
-    process.exitCode = (await compareAll(wanted.length === 0 ? placements : wanted, options)) ? 0 : 1;
+    process.exitCode = (await compareAll(wanted.length === 0 ? all : wanted, options)) ? 0 : 1;
   });
 await program.parseAsync();
 

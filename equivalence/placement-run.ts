@@ -1,15 +1,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UpFile } from '../src/commands/up-file.ts';
 import { sleep } from '../src/deadline.ts';
 import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
 import { createDatabases, type Databases } from './databases.ts';
+import { splitOverGrpc } from './placements.ts';
 
 /** The command that people run. */
 const banyan = join(import.meta.dirname, '../bin/banyan');
+const placementsFolder = join(import.meta.dirname, '../deploy/placements');
 /** A dozen processes that start on two cores at once. */
 const READY_MS = 120_000;
 const END_MS = 60_000;
@@ -34,7 +36,7 @@ export interface PlacementRun {
   stop(): Promise<void>;
 }
 
-/** Starts a committed placement with `banyan up`, and resolves when all of its processes are ready. */
+/** Starts a placement, a committed one or `splitOverGrpc`, with `banyan up`, and resolves when all of its processes are ready. */
 export async function startPlacement(
   name: string,
   options: { readonly postgresUrl: string; readonly redisUrl: string; readonly folder: string },
@@ -65,7 +67,7 @@ export async function startPlacement(
   };
   const logFile = join(folder, 'log');
   const log = openSync(logFile, 'a');
-  const child = spawn(banyan, ['up', name, '--port', '0', '--ops-port', '0'], {
+  const child = spawn(banyan, ['up', placementFor(name, options.folder), '--port', '0', '--ops-port', '0'], {
     env,
     stdio: ['ignore', log, log],
   });
@@ -109,6 +111,14 @@ export async function startPlacement(
     logTail,
     stop,
   };
+}
+
+/** What `banyan up` takes for it: a name, or a file that is made for it. */
+function placementFor(name: string, folder: string): string {
+  if (name !== splitOverGrpc) return name;
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, `${readFileSync(join(placementsFolder, 'split.yaml'), 'utf8')}peers: grpc\n`);
+  return file;
 }
 
 /** Undefined until the first process is there. */

@@ -8,3 +8,6 @@ export const placements: readonly string[] = [
     .map((file) => file.replace(/\.yaml$/, ''))
     .filter((name) => name !== 'monolith'),
 ];
+
+/** The placement `split` with every call between its processes as gRPC. */
+export const splitOverGrpc = 'split-over-grpc';

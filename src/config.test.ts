@@ -300,11 +300,13 @@ test('a module hosted alone needs the URL of its own database only', () => {
 });
 
 test('peers are addresses by module, several of one module in a list', () => {
-  const peers = 'product=http://a:9090, product=http://b:9090,user=srv://_banyan._tcp.user.shop';
+  const peers =
+    'product=http://a:9090, product=http://b:9090,user=srv://_banyan._tcp.user.shop,order=grpc://[::1]:9090';
   const { peers: known } = load({ env: { PEERS: peers, SERVICE_SECRET: 's'.repeat(32) } });
   expect(known).toEqual({
     product: ['http://a:9090', 'http://b:9090'],
     user: ['srv://_banyan._tcp.user.shop'],
+    order: ['grpc://[::1]:9090'],
   });
 });
 
@@ -316,6 +318,9 @@ test.each([
   'product=http://user:password@a:9090',
   'product=a:9090',
   'product=srv://',
+  'product=grpc://a',
+  'product=grpc://a:9090/path',
+  'product=grpc://a:9090,product=http://b:9090',
 ])('peers as %s are refused', (peers) => {
   expect(problemsOf({ env: { PEERS: peers, SERVICE_SECRET: 's'.repeat(32) } })).toEqual([
     expect.stringContaining('PEERS'),

@@ -170,6 +170,11 @@ function splitProblems(values: Partial<SettingValues>): string[] {
   if ((isPart || peers.length > 0) && values.SERVICE_SECRET === undefined) {
     problems.push('SERVICE_SECRET: calls between processes need it: set the same in all of them');
   }
+  for (const [module, addresses] of Object.entries(arrangePeers(peers))) {
+    const asGrpc = addresses.filter((address) => address.startsWith('grpc:'));
+    if (asGrpc.length === 0 || asGrpc.length === addresses.length) continue;
+    problems.push(`PEERS: the addresses of ${module} are all grpc://, or none of them is`);
+  }
   if (values.SERVICE_SECRET_ACCEPTED !== undefined && values.SERVICE_SECRET === undefined) {
     problems.push('SERVICE_SECRET_ACCEPTED: goes with SERVICE_SECRET, by which calls are signed');
   }

@@ -53,6 +53,11 @@ test('every process hears where the modules are that it does not host', () => {
   });
 });
 
+test('peers are called as gRPC where the placement says so', () => {
+  const [gateway] = place({ ...readPlacement('order-payment'), peers: 'grpc' });
+  expect(gateway?.settings.PEERS).toMatch(/^(\w+=grpc:\/\/[\w-]+:90,?)+$/);
+});
+
 test('a process with all modules has no peers, and replicas are all named, or once where they share an address', () => {
   const placement = parsePlacement(
     'test',

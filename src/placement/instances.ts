@@ -56,6 +56,10 @@ export function placeInstances(
   const instances = instancesOf(placement);
   const hostedBy = ({ process }: ProcessInstance) =>
     modules.filter((module) => process.modules === 'all' || process.modules.includes(module));
+  const peerOf = (instance: ProcessInstance) => {
+    const { peer } = addressOf(instance);
+    return placement.peers === 'grpc' ? peer.replace(/^http:/, 'grpc:') : peer;
+  };
   return instances.map((instance) => {
     const hosted = hostedBy(instance);
     const peers = modules
@@ -64,7 +68,7 @@ export function placeInstances(
         const hosts = instances.filter(
           (other) => other.process.roles.includes('http') && hostedBy(other).includes(module),
         );
-        return [...new Set(hosts.map((host) => `${module}=${addressOf(host).peer}`))];
+        return [...new Set(hosts.map((host) => `${module}=${peerOf(host)}`))];
       });
     const settings: Partial<Record<SettingName, string>> = {
       MODULES: hosted.join(','),

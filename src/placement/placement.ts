@@ -17,6 +17,7 @@ const processSchema = z.strictObject({
 const placementSchema = z.strictObject({
   description: z.string().min(1).max(200),
   databases: z.enum(['shared', 'perModule']).default('shared'),
+  peers: z.enum(['http', 'grpc']).default('http'),
   defaults: z.record(z.string(), z.union([z.string(), z.number()]).transform(String)).default({}),
   processes: z.record(z.string(), processSchema),
 });
@@ -40,6 +41,8 @@ export interface Placement {
   readonly description: string;
   /** Whether all modules share the database of DATABASE_URL, or each has one of its own. */
   readonly databases: 'shared' | 'perModule';
+  /** How the processes call each other's modules; requests that are passed on are plain HTTP in any case. */
+  readonly peers: 'http' | 'grpc';
   /** Settings for every process, by variable, where nobody has set another value. */
   readonly defaults: Readonly<Record<string, string>>;
   readonly processes: readonly PlacedProcess[];
