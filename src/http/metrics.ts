@@ -7,7 +7,7 @@ import { type Refusal, refusals } from './refusal.ts';
 export interface HttpMetrics {
   /** One request more, or one less, is being answered. */
   inFlight(change: 1 | -1): void;
-  /** `route` must come from a closed set: each is a time series of its own. */
+  /** `method` and `route` must come from closed sets: each combination is a time series of its own. */
   observe(request: ObservedRequest): void;
   /** A request of another process's client, measured where it is answered. */
   observeForwarded(request: ObservedRequest): void;
@@ -21,8 +21,6 @@ export interface ObservedRequest {
   /** Why it was turned away, if it was. */
   readonly refusal?: Refusal;
 }
-
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 export interface Metrics {
   readonly registry: Registry;
@@ -46,10 +44,7 @@ export function createMetrics(): Metrics {
   for (const reason of refusals) refused.inc({ reason }, 0);
   const observeIn = (target: typeof duration) => (request: ObservedRequest) => {
     const { method, route, status, seconds, refusal } = request;
-    target.observe(
-      { method: METHODS.has(method) ? method : 'OTHER', route, status: String(status) },
-      seconds,
-    );
+    target.observe({ method, route, status: String(status) }, seconds);
     if (refusal) refused.inc({ reason: refusal });
   };
   return {

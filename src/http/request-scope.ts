@@ -46,7 +46,7 @@ export function forwardedScope(log: Logger, metrics: HttpMetrics): MiddlewareHan
     await serveInSpan(c, parent, { ...context, deadlineAt }, async () => {
       await counted(next, metrics);
       const ms = performance.now() - startedAt;
-      const { method } = c.req;
+      const method = methodOf(c) ?? 'OTHER';
       const route = c.get('route') ?? 'unmatched';
       const status = c.res.status;
       const refusal = c.get('refusal');
