@@ -89,7 +89,7 @@ test('the schemas refuse a wrong value, a missing one, and a field that there is
   await expect(manifestFaults({ apiVersion: 'apps/v1', kind: 'Deploymint' })).rejects.toThrow();
 });
 
-// No package of npm or Debian brings a kubectl of today: a machine without one says that it left these out.
+// A machine without a kubectl of today runs all other tests, and says that it left these out. CI installs one.
 describe.skipIf(!(await hasKubectl()))('overlays, by kubectl', () => {
   test.each(['development', 'production'])(
     '%s builds, of objects that keep their schemas',
