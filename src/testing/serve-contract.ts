@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createGrpcServer } from '../grpc/server.ts';
-import { listen } from '../http/server.ts';
+import { type Listener, listen } from '../http/server.ts';
 import type { PeerProtocol } from '../peers/peer.ts';
 import { createPeers } from '../peers/peers.ts';
 import type { Api, Contract } from '../rpc/contract.ts';
@@ -20,6 +20,7 @@ export interface ServedContract<C extends Contract> {
   /** Its calls as another process makes them, by plain HTTP or as gRPC. */
   readonly api: Api<C>;
   readonly skew: Skew;
+  readonly server: Listener;
   stop(): Promise<void>;
 }
 
@@ -59,6 +60,7 @@ export async function serveContract<C extends Contract>(
     tokens,
     api: remote,
     skew,
+    server,
     async stop() {
       await peers.close();
       await server.close();
