@@ -20,6 +20,8 @@ test.each([
     'with e as (insert into "a".b (x) select 1 returning id) insert into "a".c (y) select 1',
     'INSERT a.b INSERT a.c',
   ],
+  ['with wanted as (select 1 from "a".b) select * from wanted', 'SELECT a.b'],
+  ['select from wanted join lateral (select 1) on true', 'SELECT'],
   ['lock table pg_catalog.pg_authid', 'LOCK'],
 ])('%s is called %s', (text, summary) => {
   expect(summarize(text).summary).toBe(summary);

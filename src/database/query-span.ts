@@ -64,14 +64,10 @@ export function summarize(text: string): { summary: string; operation: string; t
   return { summary: words.flat().join(' '), operation: parts[0]!.operation, table: parts[0]!.table };
 }
 
-const NAME = String.raw`((?:"\w+"|\w+)(?:\.(?:"\w+"|\w+))?)`;
-/** Not the locks (`for update`) and conflicts (`do update set`) of other statements. */
-const WRITES = new RegExp(
-  String.raw`\b(insert\s+into|delete\s+from|(?<!\b(?:for|do|key)\s+)update)\s+(?!set\b|skip\b)${NAME}`,
-  'gi',
-);
-/** From a table, and not from a function. */
-const READS = new RegExp(String.raw`\bfrom\s+${NAME}(?![\w."]|\s*\()`, 'i');
+/** A table with its schema, as all our statements have it. Anything else is a name within the statement, or a lock's. */
+const NAME = String.raw`((?:"\w+"|\w+)\.(?:"\w+"|\w+))`;
+const WRITES = new RegExp(String.raw`\b(insert\s+into|delete\s+from|update)\s+${NAME}`, 'gi');
+const READS = new RegExp(String.raw`\bfrom\s+${NAME}(?![\w"]|\s*\()`, 'i');
 
 function plain(name: string | undefined): string | undefined {
   return name?.replaceAll('"', '');
