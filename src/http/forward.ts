@@ -141,8 +141,10 @@ export function createForwardHandler(
       const context = currentContext();
       invariant(context, 'a request has a context');
       const userId = principal?.userId;
+      // Whoever leaves is no failure of the module's.
+      const isAnswer = () => c.req.raw.signal.aborted;
       const answer = await runInContext({ ...context, userId }, () =>
-        span(name, options, async (sent) => {
+        span(name, { ...options, isAnswer }, async (sent) => {
           const received = await send(c, userId);
           sent.set({ 'http.response.status_code': received.status });
           if (received.status >= 500) sent.fail(String(received.status));

@@ -38,7 +38,7 @@ export function parseTraceparent(
 }
 
 /** The `traceparent` header that hands these ids on. */
-export function formatTraceparent({ traceId, spanId, sampled }: TraceContext): string {
+function formatTraceparent({ traceId, spanId, sampled }: TraceContext): string {
   return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`;
 }
 
