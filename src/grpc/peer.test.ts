@@ -10,6 +10,7 @@ import { createPeers } from '../peers/peers.ts';
 import { command, defineContract, query } from '../rpc/contract.ts';
 import { createLocalApi } from '../rpc/local.ts';
 import { serveContract } from '../testing/serve-contract.ts';
+import { startTcpProxy } from '../testing/tcp-proxy.ts';
 import { TRAILER_EXTRA_BYTES } from './failure.ts';
 
 const open: { stop(): Promise<void> }[] = [];
@@ -136,6 +137,29 @@ it('leaves the connection to others when one call is given up', async () => {
   await expect(hanging).rejects.toMatchObject({ kind: 'unavailable', code: 'timeout' });
   expect(await others).toEqual([nothing, everything]);
   expect(await api.echo(nothing)).toEqual(nothing);
+});
+
+it('goes on when its connection has died and nobody said so', async () => {
+  const served = await serve();
+  const proxy = await startTcpProxy(served.port);
+  const peers = createPeers({
+    addresses: { till: [`grpc://127.0.0.1:${proxy.port}`] },
+    log: pino({ level: 'silent' }),
+    registry: new Registry(),
+    limits: { stallMs: 50, probeTimeoutMs: 200, probeEveryMs: 20, ejectMs: 20, closeMs: 100 },
+  });
+  open.unshift({ stop: () => peers.close() }, { stop: () => proxy.close() });
+  const api = served.apiOver(peers);
+  expect(await api.echo(nothing)).toEqual(nothing);
+  proxy.stall();
+  proxy.resume();
+  // Some calls end `unavailable`; without another connection each of them would.
+  const ask = () =>
+    api.echo(nothing).then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(ask, { timeout: 20_000 }).toBe(true);
 });
 
 it('lets calls under way end when the process stops', async () => {

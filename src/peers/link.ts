@@ -37,6 +37,7 @@ export interface Link {
 interface Waiting {
   readonly since: number;
   readonly controller: AbortController;
+  readonly http2: boolean;
 }
 
 export function createLink(origin: string, limits: PeerLimits): Link {
@@ -119,6 +120,8 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     const oldest = Math.min(...[...waiting].map(({ since }) => since));
     if (probing || performance.now() - oldest < limits.stallMs) return;
     probing = true;
+    const streamed = [...waiting].some(({ http2 }) => http2);
+    if (streamed) void tryStreams();
     const alive = await lives();
     probing = false;
     if (alive) return;
@@ -127,8 +130,20 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     }
   }
 
-  function enter(controller: AbortController): () => void {
-    const entry = { since: performance.now(), controller };
+  /**
+   * One connection carries all calls, so a dead one that nobody is told of would hold up each of them. When this gets
+   * no answer undici pings the connection, and replaces it if that has none either.
+   */
+  async function tryStreams(): Promise<void> {
+    const headersTimeout = limits.probeTimeoutMs;
+    await streams
+      .request({ method: 'GET', path: '/livez', headersTimeout })
+      .then(({ body }) => body.dump())
+      .catch(() => undefined);
+  }
+
+  function enter(controller: AbortController, http2: boolean): () => void {
+    const entry = { since: performance.now(), controller, http2 };
     waiting.add(entry);
     watch ??= setInterval(() => void look(), limits.stallMs).unref();
     return () => {
@@ -149,7 +164,7 @@ export function createLink(origin: string, limits: PeerLimits): Link {
     },
     async send(request, signal, read) {
       const controller = new AbortController();
-      const leave = enter(controller);
+      const leave = enter(controller, request.http2 ?? false);
       const giveUp = () => controller.abort(signal.reason);
       signal.addEventListener('abort', giveUp, { once: true });
       if (signal.aborted) giveUp();

@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import { createGrpcServer } from '../grpc/server.ts';
 import { type Listener, listen } from '../http/server.ts';
 import type { PeerProtocol } from '../peers/peer.ts';
-import { createPeers } from '../peers/peers.ts';
+import { createPeers, type Peers } from '../peers/peers.ts';
 import type { Api, Contract } from '../rpc/contract.ts';
 import { createCallMetrics } from '../rpc/observe.ts';
 import { createRemoteApi } from '../rpc/remote.ts';
@@ -19,6 +19,8 @@ export interface ServedContract<C extends Contract> {
   readonly tokens: ServiceTokens;
   /** Its calls as another process makes them, by plain HTTP or as gRPC. */
   readonly api: Api<C>;
+  /** The same over other peers. */
+  apiOver(peers: Peers): Api<C>;
   readonly skew: Skew;
   readonly server: Listener;
   stop(): Promise<void>;
@@ -47,18 +49,21 @@ export async function serveContract<C extends Contract>(
     registry,
   });
   const skew = createSkew(registry, log);
-  const remote = createRemoteApi(contract, {
-    caller: 'test',
-    peer: peers.of(contract.module),
-    tokens,
-    skew,
-    metrics: createCallMetrics(registry),
-    log,
-  });
+  const metrics = createCallMetrics(registry);
+  const apiOver = (over: Peers) =>
+    createRemoteApi(contract, {
+      caller: 'test',
+      peer: over.of(contract.module),
+      tokens,
+      skew,
+      metrics,
+      log,
+    });
   return {
     port,
     tokens,
-    api: remote,
+    api: apiOver(peers),
+    apiOver,
     skew,
     server,
     async stop() {
