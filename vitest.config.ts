@@ -22,7 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'embedded',
-          include: ['src/**/*.test.ts', 'modules/**/*.test.ts', 'equivalence/**/*.test.ts'],
+          include: ['{src,modules,deploy,equivalence}/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...onServers],
         },
       },

@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
 import { expect, test } from 'vitest';
+import { readDockerfile } from '../deploy/image/read-dockerfile.ts';
 import { loadConfig } from './config.ts';
 import { WORKER_STOP_TIMEOUT_MS } from './limits.ts';
 import { settingNames } from './settings.ts';
@@ -90,6 +91,17 @@ test('Docker waits for longer than the shop does', () => {
   }
 });
 
+test('a process of the shop may change its data alone, and gain nothing', () => {
+  for (const service of [shop, worker]) {
+    expect(service).toMatchObject({
+      read_only: true,
+      tmpfs: ['/tmp'],
+      cap_drop: ['ALL'],
+      security_opt: ['no-new-privileges:true'],
+    });
+  }
+});
+
 test('every image is named exactly, and the one of the shop has the Node of the lock file', () => {
   expect(postgres.image).toMatch(/^postgres:17\.\d+-/);
   expect(redis.image).toMatch(/^redis:\d+\.\d+\.\d+-/);
@@ -99,14 +111,30 @@ test('every image is named exactly, and the one of the shop has the Node of the 
   expect(bases).toEqual([base, base]);
 });
 
-test('the image patches the driver, runs as nobody special, and gets what the shop reads', () => {
-  const lines = read('deploy/Dockerfile').split('\n');
-  const at = (start: string) => lines.findIndex((line) => line.startsWith(start));
-  expect(at('COPY patches')).toBeGreaterThan(-1);
-  expect(at('COPY patches')).toBeLessThan(at('RUN npm ci --omit=dev'));
-  expect(read('deploy/Dockerfile')).not.toContain('--ignore-scripts');
-  expect(at('USER node')).toBeLessThan(at('CMD ["serve"]'));
-  const kept = read('.dockerignore').match(/^!.+/gm);
-  const needed = ['bin', 'deploy/config', 'drizzle', 'modules', 'package.json', 'patches', 'src'];
-  expect(kept).toEqual(expect.arrayContaining(needed.map((path) => `!${path}`)));
+test('the image has what depends on the lock file before what changes daily, and this version', () => {
+  const { stages } = readDockerfile(read('deploy/Dockerfile'));
+  expect(stages.map(({ name }) => name)).toEqual(['build', undefined]);
+  const [build, final] = stages.map(({ steps }) => steps.map(({ keyword, text }) => `${keyword} ${text}`));
+  const install = build!.findIndex((step) => step.startsWith('RUN npm ci'));
+  expect(build!.slice(0, install)).toContain('COPY patches ./patches');
+  // The driver's patch is applied by a script.
+  expect(build![install]).not.toContain('--ignore-scripts');
+  expect(build!.indexOf('COPY . .')).toBeGreaterThan(install);
+  const { version } = JSON.parse(read('package.json'));
+  expect(final!.find((step) => step.startsWith('LABEL'))).toContain(`image.version="${version}"`);
+  expect(final!.filter((step) => step.startsWith('USER'))).toEqual(['USER 1000:1000']);
+});
+
+test('the image is built from what git has, without the tests', () => {
+  const [all, ...kept] = read('.dockerignore')
+    .split('\n')
+    .filter((line) => /^[^#]/.test(line));
+  expect(all).toBe('*');
+  const paths = kept.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  expect(kept.filter((line) => !line.startsWith('!'))).toEqual([
+    '**/*.test.ts',
+    '**/contract.json',
+    'src/testing',
+  ]);
 });
