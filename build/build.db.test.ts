@@ -197,7 +197,7 @@ describe.skipIf(process.platform !== 'linux')('the executable', () => {
     }
     copyFileSync(executable, join(root, 'banyan'));
     program = mayChroot ? [chroot, root, '/banyan'] : [executable];
-  });
+  }, 120_000);
 
   test('is of the version that the source says', async () => {
     expect(await ending(program, ['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
