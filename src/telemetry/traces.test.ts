@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { armObstacle } from '../failpoint.ts';
 import { type Collector, drawTrace, isQuery, startCollector } from '../testing/collector.ts';
 import { testEngine } from '../testing/database.ts';
+import { findFreePort } from '../testing/servers/free-port.ts';
 import { startShop, type TestShop } from '../testing/shop.ts';
 import { testRedis } from '../testing/test-database.ts';
 import { createLogger } from './log.ts';
@@ -30,14 +31,7 @@ beforeAll(async () => {
   expect(made.status).toBe(201);
   customer = await shop.signUp();
   await shop.settled();
-  const traces = {
-    url: `${collector.url}/v1/traces`,
-    headers: { 'x-team': 'shop' },
-    serviceName: 'test-shop',
-    sampler: { name: 'parentbased_always_on', ratio: 1 },
-  } as const;
-  const log = createLogger({ level: 'silent' });
-  tracing = await startTracing({ traces, modules: undefined, roles: ['http', 'worker'] }, log);
+  tracing = await sendTracesTo(collector.url);
 });
 afterAll(async () => {
   await tracing?.stop();
@@ -45,6 +39,17 @@ afterAll(async () => {
   await collector?.stop();
   vi.unstubAllEnvs();
 });
+
+function sendTracesTo(url: string): Promise<Tracing> {
+  const traces = {
+    url: `${url}/v1/traces`,
+    headers: { 'x-team': 'shop' },
+    serviceName: 'test-shop',
+    sampler: { name: 'parentbased_always_on', ratio: 1 },
+  } as const;
+  const log = createLogger({ level: 'silent' });
+  return startTracing({ traces, modules: undefined, roles: ['http', 'worker'] }, log);
+}
 
 /** The client's own span, as `traceparent`. */
 function clientSpan(sampled = true) {
@@ -240,4 +245,14 @@ test('an import goes on in the trace of its request', async () => {
   });
   expect(status).toBe(202);
   await trace(client.traceId).toMatch(/consumer job catalogue-import\n +internal TRANSACTION products/);
+});
+
+test('an order is paid, and its mail sent, while the collector is away', async () => {
+  await tracing.stop();
+  tracing = await sendTracesTo(`http://127.0.0.1:${await findFreePort()}`);
+  const { status, body } = await place(clientSpan().header);
+  expect([status, body.status]).toEqual([201, 'paid']);
+  await shop.settled();
+  const queued = sql`select 1 as one from notifications.mail where state = 'queued'`;
+  await expect.poll(() => shop.database('notification').rows(queued), { timeout: 20_000 }).toEqual([]);
 });
