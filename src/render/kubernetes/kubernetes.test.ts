@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
 import type { IHorizontalPodAutoscaler } from 'kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler';
 import type { IJob } from 'kubernetes-models/batch/v1/Job';
@@ -15,6 +17,7 @@ import { settingNames, settingTable } from '../../settings.ts';
 import { renderDefaults } from '../rendered-files.ts';
 import { renderKubernetes } from './kubernetes.ts';
 import type { Manifest } from './manifest.ts';
+import { USER_ID } from './pod.ts';
 
 const modules = allModules.map(({ contract }): string => contract.module);
 
@@ -252,6 +255,11 @@ test('pods are those of nobody special, and are asked, drained and given the tim
     const left = (pod.terminationGracePeriodSeconds! - drainSeconds) * 1_000;
     expect(left).toBeGreaterThan(Math.max(WORKER_STOP_TIMEOUT_MS, STOP_TIMEOUT_MS));
   }
+});
+
+test('pods run as the user of the image, by its number', () => {
+  const dockerfile = readFileSync(join(import.meta.dirname, '../../../deploy/Dockerfile'), 'utf8');
+  expect(dockerfile).toContain(`\nUSER ${USER_ID}:${USER_ID}\n`);
 });
 
 test('a changed placement changes what is rendered: replicas, modules, databases', () => {
