@@ -1,6 +1,6 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -214,6 +214,14 @@ describe.skipIf(process.platform !== 'linux')('the executable', () => {
     [['graph']],
   ])('answers %j as the source does', async (args) => {
     expect(await ending(program, args)).toEqual(await runBanyan(args));
+  });
+
+  test('takes settings from the banyan.yaml beside it', async () => {
+    const file = join(mayChroot ? join(folder, 'root') : folder, 'banyan.yaml');
+    writeFileSync(file, 'shopping: true\n');
+    const { code, err } = await ending(program, ['serve']);
+    rmSync(file);
+    expect([code, err]).toEqual([78, expect.stringContaining('banyan.yaml line 1')]);
   });
 
   const where = mayChroot

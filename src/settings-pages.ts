@@ -14,11 +14,12 @@ export function renderSettingsPage(): string {
 
 Written by a test from the table in src/settings.ts; change it there.
 
-Each setting has a variable, a flag, a key in a YAML file and a nested variable named after that key. A later
-layer wins: defaults, file, environment-specific file, environment, flags. The file is
-\`deploy/config/banyan.yaml\`, or the one that \`--config\` names; beside it \`banyan.<RUN_ENV>.yaml\` is read if it is
-there. An empty variable counts as not set. A variable and its nested form may both be set only if they agree.
-Unknown keys, flags and \`APP_\` variables are refused. All faults are listed at once, and the exit code is 78.
+Each setting has a variable, a flag, a key in a YAML file and a nested variable named after that key. A later layer
+wins: defaults, file, environment-specific file, environment, flags. The file is \`deploy/config/banyan.yaml\`
+(\`banyan.yaml\` beside an executable of one file), or the one that \`--config\` names; beside it
+\`banyan.<RUN_ENV>.yaml\` is read if it is there. An empty variable counts as not set. A variable and its nested form
+may both be set only if they agree. Unknown keys, flags and \`APP_\` variables are refused. All faults are listed at
+once, and the exit code is 78.
 
 | variable | flag | key in a file | nested variable | meaning | expects | default |
 | --- | --- | --- | --- | --- | --- | --- |

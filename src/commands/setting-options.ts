@@ -5,7 +5,10 @@ import { createLogger, type Logger } from '../telemetry/log.ts';
 
 /** Gives the command a flag for each of `names`, as settings.ts has them; all other settings still count. */
 export function addSettings(command: Command, names: readonly SettingName[] = settingNames): Command {
-  command.option('--config <file>', 'YAML file with settings (default: deploy/config/banyan.yaml)');
+  command.option(
+    '--config <file>',
+    'YAML file with settings (default: deploy/config/banyan.yaml; banyan.yaml beside an executable of one file)',
+  );
   for (const name of names) {
     const { description, otherwise } = settingTable[name];
     const fallback = otherwise ?? settingTable[name].default;
