@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addAudit } from './commands/audit.ts';
+import { addBackup } from './commands/backup.ts';
 import { addDemo } from './commands/demo.ts';
 import { addEvents } from './commands/events.ts';
 import { exitCodeHelp } from './commands/exit-codes.ts';
@@ -12,7 +13,9 @@ import { addMigrate } from './commands/migrate.ts';
 import { addOrders } from './commands/orders.ts';
 import { addRender } from './commands/render.ts';
 import { addReplay } from './commands/replay.ts';
+import { addRestore } from './commands/restore.ts';
 import { addServe } from './commands/serve.ts';
+import { addToken } from './commands/token.ts';
 import { addTraces } from './commands/traces.ts';
 import { addUp } from './commands/up.ts';
 import { version } from './version.ts';
@@ -44,10 +47,13 @@ for (const add of [
   addReplay,
   addDemo,
   addAudit,
+  addBackup,
+  addRestore,
   addEvents,
   addKeys,
   addOrders,
   addGraph,
+  addToken,
   addTraces,
 ]) {
   add(program);

@@ -46,7 +46,7 @@ function isOrigin(text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text;
 }
 
-const moduleNames = ['user', 'product', 'order', 'payment', 'notification'] as const;
+export const moduleNames = ['user', 'product', 'order', 'payment', 'notification'] as const;
 export type ModuleName = (typeof moduleNames)[number];
 const moduleName = z.enum(moduleNames) as z.ZodType<ModuleName, string>;
 

@@ -27,6 +27,7 @@ test.each([
   [['orders', 'rebuild']],
   [['graph']],
   [['lint']],
+  [['token']],
   [['traces']],
 ])('%j has help with examples', async (args) => {
   const { code, out } = await runBanyan([...args, '--help']);
@@ -46,6 +47,7 @@ test.each([
   [['replay', 'a.ndjson', '--concurrency', '0']],
   [['events', 'retry', 'not-an-id']],
   [['events', 'list', '--state', 'lost']],
+  [['token', 'nothing']],
 ])('wrong usage %j ends with 2', async (args) => {
   const { code, err } = await runBanyan(args);
   expect(code).toBe(2);
