@@ -30,6 +30,8 @@ export const EMBEDDED_QUEUE = 1_000;
 /** The embedded database computes on the process's only thread; sockets and timers get theirs this often. */
 export const EMBEDDED_BREATH_MS = 5;
 
+/** As Postgres has it by itself: what a crash leaves to be replayed, and the log on disk, is that of five minutes. */
+export const EMBEDDED_CHECKPOINT_MS = 5 * 60_000;
 /** Prepared statements kept of the embedded database; the shop has about 150 texts, lists of filters some more. */
 export const EMBEDDED_STATEMENTS = 500;
 
@@ -160,6 +162,8 @@ export const ROLLBACK_DEADLINE_MS = 2_000;
 export const CONNECTION_LIFE_MS = 30 * 60_000;
 /** Migrations may rewrite large tables. */
 export const MIGRATION_DEADLINE_MS = 60 * 60_000;
+/** For a table that others hold. Everybody behind a migration waits as long for that table, and requests have 30 s. */
+export const MIGRATION_LOCK_MS = 5_000;
 
 /**
  * A stopped Redis accepts connections and never answers. A request notices that once at most, and must still end

@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { listAssets, readAsset } from '../assets.ts';
-import { invariant } from '../errors.ts';
-import { IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS } from '../limits.ts';
+import { AppError, invariant } from '../errors.ts';
+import {
+  IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  LOCK_TIMEOUT_MS,
+  MIGRATION_LOCK_MS,
+  STATEMENT_TIMEOUT_MS,
+} from '../limits.ts';
 import type { Engine, ScriptSession } from './engine.ts';
 import { lockRoles } from './roles.ts';
+
+/** Postgres's code for a lock that did not come in `lock_timeout`. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 interface Migration {
   /** `<set>/<file>`, as `product/0001_catalogue.sql`. */
@@ -27,11 +35,21 @@ export function migrationSets(module: string): readonly string[] {
   return ['platform', module];
 }
 
+/** The migrations that make a module's schema in this version, in their order. */
+export function migrationNames(module: string): string[] {
+  return migrationSets(module)
+    .flatMap(readMigrations)
+    .map(({ name }) => name);
+}
+
 /**
  * Brings one schema up to date with these sets (folders below drizzle/), each file once, all in
  * one transaction under a lock, so that several starting processes do it once. The journal is the table
  * `migration` in the same schema. A merged file that was edited afterwards is refused, since shops that ran the
  * old text would silently differ. Returns the names of the files it applied.
+ *
+ * Processes of the release before may trade meanwhile. Where another session, as a dump's, holds a table for long, it
+ * rejects with `migration_blocked` (unavailable) and nothing is applied; it may be tried again.
  */
 export async function migrate(engine: Engine, schema: string, sets: readonly string[]): Promise<string[]> {
   const migrations = sets.flatMap(readMigrations);
@@ -53,6 +71,9 @@ export async function migrate(engine: Engine, schema: string, sets: readonly str
     );
     const known = new Map(journal.map((row) => [row.name, row.hash]));
     await session.rows(sql`select set_config('search_path', ${schema}, true)`);
+    // Only from here on: another process that migrates is waited for above, however long it takes.
+    if (engine.kind === 'postgres')
+      await session.rows(sql`select set_config('lock_timeout', ${String(MIGRATION_LOCK_MS)}, true)`);
     for (const migration of migrations) {
       const hash = known.get(migration.name);
       invariant(
@@ -114,7 +135,15 @@ export async function pendingMigrations(
 }
 
 async function apply(session: ScriptSession, schema: string, migration: Migration): Promise<void> {
-  await session.exec(migration.script);
+  await session.exec(migration.script).catch((cause: { cause?: { code?: unknown } }) => {
+    if (cause.cause?.code !== LOCK_NOT_AVAILABLE) throw cause;
+    throw new AppError(
+      'unavailable',
+      'migration_blocked',
+      `${migration.name} waits for a table of ${schema} that another session holds, perhaps a dump; nothing was applied`,
+      { cause },
+    );
+  });
   await session.rows(sql`
     insert into ${sql.identifier(schema)}.migration (name, hash) values (${migration.name}, ${migration.hash})`);
 }
