@@ -8,12 +8,16 @@ const banyan = join(import.meta.dirname, '../../bin/banyan');
 /** Less than the hooks of tests have, so that a process that does not start says why. */
 const START_MS = 50_000;
 
-/** `banyan serve` on Postgres, with no setting but those given, once it is ready on the operations port `opsPort`. */
+/**
+ * `banyan serve` on Postgres, with no setting but those given, once it is ready on the operations port `opsPort`.
+ * `program` is another release's. `end` sends SIGTERM and resolves with the exit code.
+ */
 export async function spawnModule(
   opsPort: number,
   env: Readonly<Record<string, string>>,
-): Promise<{ end(): Promise<void> }> {
-  const child = spawn(banyan, ['serve'], {
+  program = banyan,
+): Promise<{ end(): Promise<number | null> }> {
+  const child = spawn(program, ['serve'], {
     env: {
       PATH: process.env.PATH ?? '',
       HOST: '127.0.0.1',
@@ -33,7 +37,8 @@ export async function spawnModule(
   const ended = once(child, 'exit');
   const end = async () => {
     child.kill('SIGTERM');
-    await ended;
+    const [code] = await ended;
+    return code as number | null;
   };
   try {
     const endsAt = performance.now() + START_MS;
