@@ -2,6 +2,8 @@ import type { Hono } from 'hono';
 import type { Finding } from './audit.ts';
 import { createCalls } from './calls.ts';
 import type { Config } from './config.ts';
+import { backupEntries } from './database/backup.ts';
+import { packBackup } from './database/backup-archive.ts';
 import type { Engine } from './database/engine.ts';
 import { type Engines, openEngines } from './database/engines.ts';
 import { migrate, migrationSets, pendingMigrations } from './database/migrate.ts';
@@ -91,6 +93,11 @@ export interface Shop {
    * again until the sagas' deadline has passed, and only what stays broken is yielded.
    */
   audit(): AsyncIterable<Finding>;
+  /**
+   * The bytes of a backup of everything in the folder, made while the shop goes on; only on the embedded database.
+   * Rejects with `backup_running` (conflict) while another one is made.
+   */
+  backup(): AsyncIterable<Buffer>;
   readonly events: {
     list(filter: { state?: DeliveryState; limit: number }): Promise<ShopDelivery[]>;
     retry(eventId: string, consumer?: string): Promise<number>;
@@ -319,6 +326,8 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
         return true;
       });
     },
+    backup: () =>
+      packBackup(backupEntries(engines.of(modules[0]!.name), { dataDir: config.dataDir, version })),
     events: {
       async list(filter) {
         const lists = await Promise.all(

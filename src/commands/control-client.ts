@@ -59,6 +59,10 @@ function createControlClient(info: ControlInfo): RunningShop {
       const response = await send('POST', '/audit');
       yield* readFindings(Readable.fromWeb(response.body!));
     },
+    async *backup() {
+      const response = await send('POST', '/backup');
+      yield* Readable.fromWeb(response.body!) as AsyncIterable<Uint8Array>;
+    },
     events: {
       async list(filter) {
         const query = new URLSearchParams({ limit: String(filter.limit) });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { serve } from '@hono/node-server';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Finding } from '../audit.ts';
@@ -28,6 +29,7 @@ const newKey = { kid: 'key-2', signsFrom: '2026-01-01T00:05:00.000Z' };
 
 let calls: unknown[];
 let auditFails: boolean;
+let backupFails: boolean;
 let dataDir: string;
 let stop: (() => Promise<void>)[];
 
@@ -35,6 +37,11 @@ const shop: Operations = {
   async *audit() {
     yield finding;
     if (auditFails) throw new Error('database gone');
+  },
+  async *backup() {
+    yield Buffer.from('first, ');
+    if (backupFails) throw new Error('disk gone');
+    yield Buffer.from('last');
   },
   events: {
     list: async (filter) => {
@@ -57,6 +64,7 @@ const shop: Operations = {
 beforeEach(() => {
   calls = [];
   auditFails = false;
+  backupFails = false;
   stop = [];
   dataDir = mkdtempSync(join(tmpdir(), 'banyan-control-'));
 });
@@ -87,6 +95,7 @@ async function collect(findings: AsyncIterable<Finding>): Promise<Finding[]> {
 test.each([
   ['GET', '/control/ping'],
   ['POST', '/control/audit'],
+  ['POST', '/control/backup'],
   ['GET', '/control/events'],
   ['POST', '/control/events/retry'],
   ['POST', '/control/events/skip'],
@@ -114,6 +123,7 @@ test('a command reaches every operation of the running shop', async () => {
   const running = await findRunningShop(dataDir);
   expect(running?.url).toBe('http://127.0.0.1:1');
   expect(await collect(running!.audit())).toEqual([finding]);
+  expect(await text(running!.backup())).toBe('first, last');
   expect(await running!.events.list({ state: 'parked', limit: 5 })).toEqual([delivery]);
   expect(await running!.events.retry(eventId)).toBe(2);
   expect(await running!.events.skip(eventId, 'notification')).toBe(1);
@@ -127,6 +137,13 @@ test('an audit that breaks off is an error, not a clean result', async () => {
   auditFails = true;
   const running = await findRunningShop(dataDir);
   await expect(collect(running!.audit())).rejects.toThrow('database gone');
+});
+
+test('a backup that breaks off is an error, not a short file', async () => {
+  await run();
+  backupFails = true;
+  const running = await findRunningShop(dataDir);
+  await expect(text(running!.backup())).rejects.toThrow();
 });
 
 test('without a control file, and with a malformed one, no shop runs', async () => {

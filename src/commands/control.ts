@@ -18,6 +18,8 @@ export interface NewKey {
 export interface Operations {
   /** Looks everything over and yields what breaks an invariant. */
   audit(): AsyncIterable<Finding>;
+  /** The bytes of a backup of what is in the folder; see `Shop`. */
+  backup(): AsyncIterable<Uint8Array>;
   readonly events: {
     /** Open deliveries, those due longest first. */
     list(filter: DeliveryFilter): Promise<readonly ListedDelivery[]>;
@@ -78,6 +80,14 @@ export function createControlApp(shop: Operations, token: string): Hono {
       'content-type': 'application/x-ndjson',
     });
   });
+  app.post('/control/backup', async (c) => {
+    const chunks = shop.backup()[Symbol.asyncIterator]();
+    // So that what keeps it from beginning is still an answer with a status.
+    const first = await chunks.next();
+    return c.body(ReadableStream.from(startingWith(first, chunks)), 200, {
+      'content-type': 'application/gzip',
+    });
+  });
   app.get('/control/events', async (c) =>
     c.json({ data: await shop.events.list(filterSchema.parse(c.req.query())) }),
   );
@@ -102,6 +112,15 @@ async function* auditLines(shop: Operations): AsyncIterable<string> {
   } catch (error) {
     // The status has long been sent, so the failure travels as a line.
     yield write({ end: 'failed', message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** Goes on with `rest`, and ends it when nobody reads any more. */
+async function* startingWith<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncIterable<T> {
+  try {
+    for (let next = first; !next.done; next = await rest.next()) yield next.value;
+  } finally {
+    await rest.return?.();
   }
 }
 

@@ -14,7 +14,13 @@ import { printError } from './terminal.ts';
 export function operationsOf(shop: Shop): Operations {
   const rotate = async () => await (await loadShop()).rotateKeys(shop);
   const rebuild = async () => await (await loadShop()).rebuildOrders(shop);
-  return { audit: () => shop.audit(), events: shop.events, keys: { rotate }, orders: { rebuild } };
+  return {
+    audit: () => shop.audit(),
+    backup: () => shop.backup(),
+    events: shop.events,
+    keys: { rotate },
+    orders: { rebuild },
+  };
 }
 
 /**

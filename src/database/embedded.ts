@@ -8,6 +8,7 @@ import { createBreath } from './breath.ts';
 import { createDatabase } from './create-database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import { embeddedFiles } from './embedded-files.ts';
+import { keepLog } from './embedded-log.ts';
 import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { type RunStatement, runRows } from './statement.ts';
@@ -32,14 +33,15 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     };
     const files = await embeddedFiles();
     const client = await PGlite.create({ ...durable, ...files, loadDataDir: options.template });
-    return createEngine(client, () => lock?.close());
+    return createEngine(client, options.folder && join(options.folder, 'postgres'), () => lock?.close());
   } catch (error) {
     lock?.close();
     throw error;
   }
 }
 
-function lockFolder(folder: string): DatabaseSync {
+/** Takes the folder for this process, and throws `database_locked` (unavailable) when another one has it. */
+export function lockFolder(folder: string): DatabaseSync {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = new DatabaseSync(join(folder, 'lock.sqlite'));
   try {
@@ -53,7 +55,7 @@ function lockFolder(folder: string): DatabaseSync {
   }
 }
 
-function createEngine(client: PGlite, release: () => void): Engine {
+function createEngine(client: PGlite, folder: string | undefined, release: () => void): Engine {
   // PGlite runs one transaction at a time; this bounds the line in front of it.
   let waiting = 0;
   let served = 0;
@@ -76,6 +78,7 @@ function createEngine(client: PGlite, release: () => void): Engine {
 
   const session = createEmbeddedSession(client);
   const letOthersIn = createBreath();
+  const keptLog = folder === undefined ? undefined : keepLog(session, folder);
 
   /** One statement or transaction at a time, and only so many in line. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -128,9 +131,14 @@ function createEngine(client: PGlite, release: () => void): Engine {
       return { max: 1, busy, idle: 1 - busy, waiting: waiting - busy, served, refused };
     },
     async close() {
+      keptLog?.stop();
       await session.exclusively(() => client.close());
       release();
     },
     dump: () => inTurn(() => client.dumpDataDir('none')),
+    async beginCopy() {
+      invariant(keptLog, 'only a database in a folder is copied');
+      return await keptLog.beginCopy();
+    },
   };
 }

@@ -64,6 +64,9 @@ export function openPostgres(login: PostgresLogin, max: number, deadlines = DEAD
     async dump() {
       throw new Error('a Postgres server is dumped by pg_dump');
     },
+    async beginCopy() {
+      throw new Error('a Postgres server is copied by pg_basebackup');
+    },
     poolState: pool.state,
   };
 }
