@@ -59,6 +59,14 @@ describe('a certificate', () => {
       `TLS_KEY: ${other.keyFile} is not the key of the certificate in ${one.certFile}`,
     ]);
   });
+
+  it('whose chain is written by half is a problem, since a server could not take it', () => {
+    const torn = join(folder, 'torn.crt');
+    writeFileSync(torn, one.pem + other.pem.slice(0, other.pem.length / 2));
+    expect(certificateProblems({ certFile: torn, keyFile: one.keyFile })).toEqual([
+      `TLS_CERT: ${torn}, its chain or its key cannot serve (ERR_OSSL_PEM_BAD_END_LINE)`,
+    ]);
+  });
 });
 
 describe('a pair of files that changes', () => {

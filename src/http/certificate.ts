@@ -1,6 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import type { Config } from '../config.ts';
+
+/** What the port speaks at least. */
+export const MIN_TLS_VERSION = 'TLSv1.2';
 
 /** Where a certificate, its chain after it, and its private key are, in PEM. */
 export type TlsFiles = NonNullable<Config['tls']>;
@@ -43,7 +47,18 @@ export function readCertificate({ certFile, keyFile }: TlsFiles): Certificate {
   if (problems.length > 0 || cert === undefined || key === undefined || leaf === undefined) {
     throw new CertificateError(problems);
   }
+  refuseUnusable({ cert, key }, certFile);
   return { cert, key, endsAt: leaf.validToDate };
+}
+
+/** As the server will take them: a chain that is written by half, or a key that is too short, shows only here. */
+function refuseUnusable({ cert, key }: Pick<Certificate, 'cert' | 'key'>, certFile: string): void {
+  try {
+    createSecureContext({ cert, key, minVersion: MIN_TLS_VERSION });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CertificateError([`TLS_CERT: ${certFile}, its chain or its key cannot serve (${code})`]);
+  }
 }
 
 /** What is wrong with the files, for the list of all faults of a configuration. */

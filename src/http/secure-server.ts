@@ -2,6 +2,7 @@ import type { Server, ServerOptions } from 'node:http';
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
 import type { Socket } from 'node:net';
 import { HTTP2_RESET_BURST, HTTP2_RESET_RATE, HTTP2_STREAMS } from '../limits.ts';
+import { MIN_TLS_VERSION } from './certificate.ts';
 import type { CertificateSource } from './certificate-watch.ts';
 import { watchSessions } from './http2-sessions.ts';
 import type { HttpServer, ServerLimits } from './server.ts';
@@ -27,7 +28,7 @@ export function createSecureHttpServer(
       allowHTTP1: true,
       cert,
       key,
-      minVersion: 'TLSv1.2',
+      minVersion: MIN_TLS_VERSION,
       handshakeTimeout: limits.headersTimeoutMs,
       http1Options: http1,
       settings: { maxConcurrentStreams: HTTP2_STREAMS, maxHeaderListSize: limits.headerBytes },
@@ -37,7 +38,7 @@ export function createSecureHttpServer(
     answer,
   );
   const unwatch = certificate.watch((renewed) =>
-    server.setSecureContext({ cert: renewed.cert, key: renewed.key, minVersion: 'TLSv1.2' }),
+    server.setSecureContext({ cert: renewed.cert, key: renewed.key, minVersion: MIN_TLS_VERSION }),
   );
 
   const sockets = new Set<Socket>();
