@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 
 /** What stands in a log where a secret or somebody's personal data was. */
-export const REDACTED = '[redacted]';
+const REDACTED = '[redacted]';
 
 /** Members whose values never reach a log; compared in small letters and without dashes. */
 const SECRET_MEMBERS = new Set([
