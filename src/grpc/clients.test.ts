@@ -137,6 +137,13 @@ describe('a client of gRPC', () => {
     expect(detailOf(error)).toMatchObject({ code: 'unknown_sku', extra_left_out: true });
   });
 
+  it('is told what is wrong with a long list, and not of each item', async () => {
+    const wrong = Array.from({ length: 2_000 }, () => line('', -1));
+    const error = await failed(call('Reserve', reservation(uuidv7(), wrong)));
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+    expect(detailOf(error)).toMatchObject({ code: 'invalid_input', extra_left_out: true });
+  });
+
   it('must send what the contract requires, and of its form', async () => {
     for (const input of [
       { skus: ['tea'] },
@@ -202,6 +209,17 @@ describe('a client of Connect', () => {
       status: 200,
       body: { lines: [{ sku: 'tea', name: 'Tea', unitPrice: { amount: '450', currency: 'EUR' } }] },
     });
+  });
+
+  it('is told that its deadline has passed, not given another', async () => {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${await tokens.issue('product', { userId: undefined })}`,
+      'connect-timeout-ms': '0',
+    };
+    const body = JSON.stringify({ skus: ['tea'], currency: 'EUR' });
+    const answer = await fetch(url('Quote'), { method: 'POST', headers, body });
+    expect(await answer.json()).toMatchObject({ code: 'deadline_exceeded' });
   });
 
   it('is told a failure, and is refused without a token', async () => {

@@ -33,7 +33,7 @@ const failureSchema = z
     message: z.string(),
     /** Further members of the failure. */
     extra: z.record(z.string(), z.unknown()),
-    /** Whether `extra` is empty because it has no room in a trailer. */
+    /** Whether `extra` is empty, and the message may be cut, because they have no room in a trailer. */
     extraLeftOut: z.boolean(),
     retryAfterSeconds: z.number().optional(),
   })
@@ -60,16 +60,21 @@ export interface SentFailure {
  * Bytes of `extra` in a trailer. Clients and proxies take 8 kB of headers, often no more, and base64 adds a third.
  */
 export const TRAILER_EXTRA_BYTES = 4_096;
+/** Characters of a message there, where it stands twice, and a character may take nine bytes. */
+export const TRAILER_MESSAGE_LENGTH = 256;
 
 /**
- * The failure as a status; a bug tells nothing. `inTrailer`: gRPC has no other place for it, so what is too long for
- * one is left out.
+ * The failure as a status; a bug tells nothing. `inTrailer`: gRPC has no other place for it, so of what is too long
+ * for one, `extra` is left out and the message is cut.
  */
 export function toStatus(error: unknown, { inTrailer }: { inTrailer: boolean }): ConnectError {
   if (!(error instanceof AppError)) return new ConnectError('a bug; the log there tells why', Code.Internal);
-  const { kind, code, message, retryAfterSeconds } = error;
+  const { kind, code, retryAfterSeconds } = error;
   const extra = JSON.stringify(error.extra);
-  const isLong = inTrailer && Buffer.byteLength(extra) > TRAILER_EXTRA_BYTES;
+  const isLong =
+    inTrailer &&
+    (Buffer.byteLength(extra) > TRAILER_EXTRA_BYTES || error.message.length > TRAILER_MESSAGE_LENGTH);
+  const message = isLong ? cut(error.message) : error.message;
   const failure: SentFailure = {
     kind,
     code,
@@ -81,6 +86,11 @@ export function toStatus(error: unknown, { inTrailer }: { inTrailer: boolean }):
   const status = code === TIMEOUT ? Code.DeadlineExceeded : grpcCode[kind];
   const value = values.toMessage(failureMessage!, failure);
   return new ConnectError(message, status, undefined, [{ desc, value: value as never }]);
+}
+
+function cut(message: string): string {
+  if (message.length <= TRAILER_MESSAGE_LENGTH) return message;
+  return `${message.slice(0, TRAILER_MESSAGE_LENGTH - 1).toWellFormed()}…`;
 }
 
 /** The failure that a status tells of; undefined when no module of a shop made it. */

@@ -11,7 +11,7 @@ import { command, defineContract, query } from '../rpc/contract.ts';
 import { createLocalApi } from '../rpc/local.ts';
 import { serveContract } from '../testing/serve-contract.ts';
 import { startTcpProxy } from '../testing/tcp-proxy.ts';
-import { TRAILER_EXTRA_BYTES } from './failure.ts';
+import { TRAILER_EXTRA_BYTES, TRAILER_MESSAGE_LENGTH } from './failure.ts';
 
 const open: { stop(): Promise<void> }[] = [];
 
@@ -128,6 +128,16 @@ it('travels with the request that led to it', async () => {
 it('gets a failure whole that no trailer has room for', async () => {
   const { api } = await serve();
   await expect(api.pay({ id: 'a' })).rejects.toMatchObject({ code: 'too_poor', extra: { long } });
+});
+
+it('gets a message whole that no trailer has room for', async () => {
+  const why = 'Überzogen. '.repeat(TRAILER_MESSAGE_LENGTH);
+  const { api } = await serve(
+    createTill(async () => {
+      throw new AppError('declined', 'too_poor', why);
+    }),
+  );
+  await expect(api.pay({ id: 'a' })).rejects.toMatchObject({ code: 'too_poor', message: why });
 });
 
 it('leaves the connection to others when one call is given up', async () => {

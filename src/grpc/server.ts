@@ -78,7 +78,10 @@ export function createGrpcServer(options: {
     const { found, caller } = admitted;
     const leftMs = context.timeoutMs();
     const header = (name: string) => {
-      if (name === TIMEOUT_HEADER) return leftMs === undefined ? undefined : String(Math.ceil(leftMs));
+      if (name === TIMEOUT_HEADER) {
+        // A message may take longer to come than its sender wants to wait.
+        return leftMs === undefined ? undefined : String(Math.max(0, Math.ceil(leftMs)));
+      }
       return context.requestHeader.get(name) ?? undefined;
     };
     context.responseHeader.set(CONTRACT_HEADER, found.hash);
