@@ -44,7 +44,7 @@ export interface CallTaker {
   /**
    * Makes the call on what `input` gives, with the depth and what is left of the deadline that the headers tell. Fails
    * as the call does, and with `contract_mismatch` or `invalid_input` when the sender knows another version, or none,
-   * and its input does not fit.
+   * and its input does not fit; with `invalid_input` as well when `input` throws.
    */
   make(call: FoundCall, asker: Asker, input: () => unknown): Promise<unknown>;
 }
@@ -78,7 +78,9 @@ export function createCallTaker(options: {
     find(name, call) {
       const module = modules.get(name);
       if (module === undefined) throw notHosted(name);
-      const spec = module.contract.calls[call];
+      const { calls } = module.contract;
+      // The name is whatever somebody sent, as `constructor`.
+      const spec = Object.hasOwn(calls, call) ? calls[call] : undefined;
       if (spec === undefined) throw new AppError('not_found', 'no_such_call', call);
       return {
         name: `${name}.${call}`,
@@ -95,7 +97,7 @@ export function createCallTaker(options: {
       const context = { ...hops.context, userId: caller.userId, deadlineAt };
       return await enter(span.name, { ...span.options, parent: hops.parent }, context, async () => {
         try {
-          const value = input();
+          const value = readInput(name, input);
           // The call parses its input itself; a sender of another version is told apart from a bug before.
           const theirs = header(CONTRACT_HEADER);
           if (theirs !== hash) refuseMisfit(name, spec, value, theirs);
@@ -108,4 +110,13 @@ export function createCallTaker(options: {
       });
     },
   };
+}
+
+/** Bytes that hold no value at all are the sender's fault, whoever it is. */
+function readInput(name: string, input: () => unknown): unknown {
+  try {
+    return input();
+  } catch (cause) {
+    throw new AppError('invalid', 'invalid_input', `the input of ${name} cannot be read`, { cause });
+  }
 }

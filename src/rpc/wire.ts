@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError, type ErrorKind, errorStatus, invariant } from '../errors.ts';
+import { REQUEST_ERRORS } from '../limits.ts';
 import type { CallSpec } from './contract.ts';
 
 /** How a call's input, output and failures look between processes. All of it is JSON. */
@@ -42,7 +43,9 @@ export function refuseMisfit(name: string, spec: CallSpec, input: unknown, hash:
   const parsed = spec.input.safeParse(input);
   if (parsed.success) return;
   if (hash !== undefined) throw contractMismatch(name, 'the input does not fit', parsed.error);
-  throw new AppError('invalid', 'invalid_input', z.prettifyError(parsed.error));
+  // A long list can be wrong in each of its items.
+  const told = new z.ZodError(parsed.error.issues.slice(0, REQUEST_ERRORS));
+  throw new AppError('invalid', 'invalid_input', z.prettifyError(told));
 }
 
 /** A call that ended well; `output` as the contract's output schema gave it. */
