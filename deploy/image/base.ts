@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from './run.ts';
 
@@ -22,7 +32,12 @@ const project = join(import.meta.dirname, '../..');
  */
 export async function makeBase(suite: string, folder: string): Promise<Base> {
   const version = process.versions.node;
-  const tarball = join(folder, `node-${version}-${suite}-${process.arch}.tar`);
+  // Named after this file as well, so that a change of it is not passed over.
+  const recipe = createHash('sha256')
+    .update(readFileSync(import.meta.filename))
+    .digest('hex')
+    .slice(0, 8);
+  const tarball = join(folder, `node-${version}-${suite}-${process.arch}-${recipe}.tar`);
   if (!existsSync(tarball)) {
     mkdirSync(folder, { recursive: true });
     const root = join(folder, 'root');

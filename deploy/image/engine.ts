@@ -22,7 +22,6 @@ export interface Engine {
 export interface ImageDescription {
   readonly sizeBytes: number;
   readonly user: string;
-  readonly entrypoint: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -59,8 +58,8 @@ export function createEngine(): Engine {
   async function inspect(name: string): Promise<ImageDescription> {
     const { out } = await podman('image', 'inspect', name);
     const [image] = JSON.parse(out);
-    const { User: user, Entrypoint: entrypoint, Labels: labels } = image.Config;
-    return { sizeBytes: image.Size, user, entrypoint, labels };
+    const { User: user, Labels: labels } = image.Config;
+    return { sizeBytes: image.Size, user, labels };
   }
 
   return {

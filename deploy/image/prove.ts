@@ -99,6 +99,15 @@ async function trade(engine: Engine): Promise<string> {
   await again.signal('SIGTERM');
   expectSame(await again.ended(WORKER_STOP_TIMEOUT_MS), 0, 'the exit code after SIGTERM');
 
+  // At once, before Node listens for it: the kernel keeps such a signal from a process 1 without an init.
+  const early = await engine.start({ image: IMAGE, env, data: 'early' });
+  await early.signal('SIGTERM');
+  expectSame(
+    (await early.ended(WORKER_STOP_TIMEOUT_MS)) !== undefined,
+    true,
+    'that an early SIGTERM ends it',
+  );
+
   const idle = await engine.start({ image: IMAGE, entrypoint: 'sleep', command: ['60'], env, data: 'shop' });
   expectSame(await idle.checkHealth(), 1, 'the health of a container without a shop');
   return `stopped in ${(stopMs / 1_000).toFixed(1)} s`;
