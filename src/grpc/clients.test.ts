@@ -108,6 +108,22 @@ describe('a client of gRPC', () => {
     });
   });
 
+  it('gets objects whose members the contract does not name', async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: likewise.
+    const { banyan: users } = loadPackageDefinition(loaded('modules/user/user.proto')) as any;
+    const user = new users.user.v1.UserService(`127.0.0.1:${port}`, credentials.createInsecure());
+    const metadata = await metadataFor('user');
+    const answer = Promise.withResolvers<{ keys: unknown[] }>();
+    user.Jwks({}, metadata, (error: ServiceError | null, output: { keys: unknown[] }) =>
+      error === null ? answer.resolve(output) : answer.reject(error),
+    );
+    const { keys } = await answer.promise;
+    expect(keys[0]).toMatchObject({
+      fields: { kid: { stringValue: expect.any(String) }, alg: { stringValue: expect.any(String) } },
+    });
+    user.close();
+  });
+
   it('has the effect of a command once, however often it sends it', async () => {
     const orderId = uuidv7();
     for (let times = 0; times < 2; times += 1)

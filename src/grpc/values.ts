@@ -1,5 +1,5 @@
 import { create, type DescMessage, fromJson, type JsonValue, type Message, toJson } from '@bufbuild/protobuf';
-import { StructSchema, ValueSchema } from '@bufbuild/protobuf/wkt';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { isRecord } from '../rpc/copy.ts';
 import type { ProtoTypes } from './descriptor.ts';
 import type { ProtoField, ProtoMessage, Scalar } from './proto-model.ts';
@@ -46,8 +46,8 @@ export function createValues(types: ProtoTypes): Values {
       const json = plainJson(item, at);
       if (type.kind === 'value') return fromJson(ValueSchema, json);
       if (!isRecord(json)) throw misfit(at, 'an object');
-      // One alone is a plain object for the library, and one of several a message.
-      if (type.kind === 'struct') return repeated ? fromJson(StructSchema, json) : json;
+      // For the library too it is a plain object, where a Value is a message.
+      if (type.kind === 'struct') return json;
       return mapValues(json, (member) => encodeScalar(type.scalar, member, at));
     };
     if (!repeated) return one(value);
@@ -73,8 +73,7 @@ export function createValues(types: ProtoTypes): Values {
       if (type.kind === 'scalar') return decodeScalar(item);
       if (type.kind === 'message') return fromMessage(type.message, item as Message);
       if (type.kind === 'map') return mapValues(item as Fields, decodeScalar);
-      if (type.kind === 'value') return toJson(ValueSchema, item as never);
-      return repeated ? toJson(StructSchema, item as never) : item;
+      return type.kind === 'value' ? toJson(ValueSchema, item as never) : item;
     };
     return repeated ? (sent as unknown[]).map(one) : one(sent);
   }
