@@ -40,11 +40,29 @@ describe('log', () => {
     expect(JSON.parse(connect!).err.message).toBe('connect to postgres://[redacted]@db:5432/shop');
   });
 
+  it.each([
+    ['GET /users?email=ann%40example.com&x=1', 'GET /users?email=[redacted]&x=1'],
+    ['no mail to jörg@exämple.com', 'no mail to [redacted]'],
+    ['?password=hunter22&limit=5', '?password=[redacted]&limit=5'],
+    ['{"refreshToken":"abc","limit":5}', '{"refreshToken":"[redacted]","limit":5}'],
+    ['Authorization: Basic YTpi', 'Authorization: [redacted]'],
+  ])('redacts what stands in %s', (text, told) => {
+    expect(JSON.parse(capture((log) => log.info({ text, [text]: 1 }, text)))).toMatchObject({
+      text: told,
+      [told]: 1,
+      msg: told,
+    });
+  });
+
   it('leaves alone what only looks like a secret', () => {
     const text = capture((log) =>
-      log.info({ ids: ['01936f2e'], at: '10:00', url: 'http://db:9090/x' }, 'a @ b'),
+      log.info({ ids: ['01936f2e'], at: '10:00', url: 'http://db:9090/x' }, 'a @ b: password: too short'),
     );
-    expect(JSON.parse(text)).toMatchObject({ ids: ['01936f2e'], url: 'http://db:9090/x', msg: 'a @ b' });
+    expect(JSON.parse(text)).toMatchObject({
+      ids: ['01936f2e'],
+      url: 'http://db:9090/x',
+      msg: 'a @ b: password: too short',
+    });
   });
 
   it('survives what refers to itself, and cuts what has no end', () => {
@@ -53,6 +71,9 @@ describe('log', () => {
     const text = capture((log) => log.info({ loop }, 'odd'));
     expect(text).toContain('[cut]');
     expect(text.length).toBeLessThan(200_000);
+    const each = new Array(100) as unknown[];
+    each.fill(each);
+    expect(capture((log) => log.info({ each }, 'odder')).length).toBeLessThan(200_000);
   });
 
   it('names the request, its trace, and the event and order that it is about once they are known', () => {

@@ -29,23 +29,42 @@ const SECRET_MEMBERS = new Set([
   'parameters',
 ]);
 /** A member that ends so holds one too, as `newPassword` and `refreshToken` do. */
-const SECRET_ENDINGS = ['password', 'token', 'secret'];
+const SECRET_ENDINGS = ['password', 'passwordhash', 'token', 'tokens', 'secret', 'apikey'];
 
 /**
- * Signed tokens, payment tokens, mail addresses, and the login in a URL, wherever they stand in a text. Each part
- * that may begin at any letter has a greatest length, so that no text makes this slow.
+ * Signed tokens, payment tokens, mail addresses, the login in a URL, and what a form, a query or a JSON text calls a
+ * secret, wherever they stand in a text. Each part that may begin at any letter has a greatest length, so that no text
+ * makes this slow.
  */
-const SECRET_TEXTS =
-  /\beyJ[\w-]{1,1024}\.[\w-]{1,2048}\.[\w-]{0,1024}|\btok_\w+|\bBearer\s+[^\s,"']+|(?<=:\/\/)[^\s/@]{1,256}(?=@)|[\w.+%'-]{1,64}@[\w-]+(?:\.[\w-]+)*/gi;
+const SECRET_TEXTS = new RegExp(
+  [
+    /\beyJ[\w-]{1,1024}\.[\w-]{1,2048}\.[\w-]{0,1024}/u,
+    /\btok_\w+/u,
+    /\b(?:Bearer|Basic)\s+[^\s,"']+/u,
+    /(?<=:\/\/)[^\s/@]{1,256}(?=@)/u,
+    /[\p{L}\p{N}_.+%'-]{1,64}(?:@|%40)[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*/u,
+    /(?<=(?:password|token|secret|api_?key)(?:=|"\s?:\s?"))[^\s"'&]+/u,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'giu',
+);
 
 /** Deeper and longer than anything that we log on purpose; what is beyond is left out rather than let through. */
 const DEPTH = 8;
 const MEMBERS = 200;
 const TEXT_LENGTH = 16_384;
+/** Values of one line, since objects that refer to each other would be copied again and again. */
+const VALUES = 2_000;
+
+/** How many values the line that is being copied may still have. */
+interface Room {
+  values: number;
+}
 
 /** A copy of what is to be logged, without secrets and personal data however deep they stand, errors included. */
 export function redact(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return copyMembers(fields, 0);
+  return copyMembers(fields, 0, { values: VALUES });
 }
 
 export function redactText(text: string): string {
@@ -53,21 +72,25 @@ export function redactText(text: string): string {
   return short.replaceAll(SECRET_TEXTS, REDACTED);
 }
 
-function copy(value: unknown, depth: number): unknown {
+function copy(value: unknown, depth: number, room: Room): unknown {
+  room.values -= 1;
   if (typeof value === 'string') return redactText(value);
   if (typeof value !== 'object' || value === null) return value;
-  if (depth >= DEPTH) return '[cut]';
-  if (value instanceof Error) return copyMembers(pino.stdSerializers.err(value), depth + 1);
+  if (depth >= DEPTH || room.values <= 0) return '[cut]';
+  if (value instanceof Error) return copyMembers(pino.stdSerializers.err(value), depth + 1, room);
   if (value instanceof Date) return value;
-  if (Array.isArray(value)) return value.slice(0, MEMBERS).map((item) => copy(item, depth + 1));
+  if (Array.isArray(value)) return value.slice(0, MEMBERS).map((item) => copy(item, depth + 1, room));
   if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  return copyMembers(value, depth + 1);
+  return copyMembers(value, depth + 1, room);
 }
 
-function copyMembers(object: object, depth: number): Record<string, unknown> {
+function copyMembers(object: object, depth: number, room: Room): Record<string, unknown> {
   const members = Object.entries(object).slice(0, MEMBERS);
   return Object.fromEntries(
-    members.map(([name, value]) => [name, isSecret(name) && value != null ? REDACTED : copy(value, depth)]),
+    members.map(([name, value]) => [
+      redactText(name),
+      isSecret(name) && value != null ? REDACTED : copy(value, depth, room),
+    ]),
   );
 }
 
