@@ -106,6 +106,30 @@ test('one that does not stop is killed in the end', async () => {
   expect(isAlive(pid)).toBe(false);
 });
 
+test('one that drains gets its time', async () => {
+  const up = run('draining');
+  await until(up.isReady).toBe(true);
+  up.child.kill('SIGTERM');
+  expect(await up.ended).toBe(0);
+  expect(up.told().filter(({ line }) => line?.startsWith('stopped'))).toMatchObject([
+    { name: 'a' },
+    { name: 'b' },
+  ]);
+});
+
+test('a detailed log is for those who can hear of it, and for their successors', async () => {
+  const up = run('good');
+  await until(() => up.told().length).toBeGreaterThan(0);
+  // None of them knows the signal yet.
+  up.child.kill('SIGUSR2');
+  const told = (name: string) => up.told().filter((each) => each.line === 'SIGUSR2' && each.name === name);
+  await until(() => told('a').length + told('b').length).toBe(2);
+  expect(up.sentences()).toEqual([]);
+  process.kill(up.pidOf('a')!, 'SIGKILL');
+  await until(() => told('a')).toHaveLength(2);
+  expect(told('b')).toHaveLength(1);
+});
+
 test('a second signal ends everything at once', async () => {
   const up = run('good');
   await until(up.isReady).toBe(true);

@@ -26,6 +26,8 @@ export interface Command {
   readonly opsUrl: string;
   /** Processes stop in this order, those of one number together. */
   readonly stopTurn: number;
+  /** It goes on for so long after it is told to stop. */
+  readonly drainMs: number;
 }
 
 export interface ProcessState {
@@ -62,6 +64,8 @@ interface Slot {
   readonly command: Command;
   child?: ChildProcess;
   startedAt: number;
+  /** Whether it has answered at all; before, a signal that it does not know yet would end it. */
+  isListening: boolean;
   /** Deaths in a row soon after the start. */
   earlyDeaths: number;
   restart?: NodeJS.Timeout;
@@ -75,19 +79,28 @@ interface Slot {
  * Until each has been ready once, one that ends ends them all, since it would hardly start better a second time.
  *
  * Resolves when no process is left, with the exit code for this one: that of the process that did not start, or 0
- * after SIGINT or SIGTERM, which stop them turn by turn, each turn within `stopTimeoutMs`. A second signal
+ * after SIGINT or SIGTERM, which stop them turn by turn, each within `stopTimeoutMs` and its own `drainMs`. A second signal
  * kills them and ends this process at once. If this process dies, each of them ends itself, as its channel closes.
  */
 export async function supervise(options: SuperviseOptions): Promise<number> {
   const { commands, take, say, onChange, onReady } = options;
   const limits = { ...defaults, ...options.limits };
   const slots = commands.map(
-    (command): Slot => ({ command, startedAt: 0, earlyDeaths: 0, problem: 'starting', wasReady: false }),
+    (command): Slot => ({
+      command,
+      startedAt: 0,
+      isListening: false,
+      earlyDeaths: 0,
+      problem: 'starting',
+      wasReady: false,
+    }),
   );
   const ended = Promise.withResolvers<void>();
   const stopAsked = new AbortController();
   let phase: 'starting' | 'running' | 'stopping' = 'starting';
   let exitCode = 0;
+  /** The log's level is each process's own; one that starts later is told as well. */
+  let isDetailed = false;
 
   const states = (): ProcessState[] =>
     slots.map(({ command, child, problem }) => {
@@ -106,6 +119,7 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     child.stdin?.end();
     slot.child = child;
     slot.startedAt = performance.now();
+    slot.isListening = false;
     for (const [stream, source] of [
       ['out', child.stdout],
       ['err', child.stderr],
@@ -148,7 +162,12 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     if (child === undefined) return;
     const problem = await askReady(slot.command.opsUrl);
     // It has ended, or a successor has come, while it was asked.
-    if (slot.child !== child || problem === slot.problem || phase === 'stopping') return;
+    if (slot.child !== child || phase === 'stopping') return;
+    if (problem !== SILENT && !slot.isListening) {
+      slot.isListening = true;
+      if (isDetailed) child.kill('SIGUSR2');
+    }
+    if (problem === slot.problem) return;
     const wasReady = slot.problem === undefined;
     slot.problem = problem;
     if (slot.wasReady && problem !== undefined && wasReady)
@@ -186,10 +205,11 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
     if (child === undefined) return;
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
     child.kill('SIGTERM');
+    const timeoutMs = limits.stopTimeoutMs + command.drainMs;
     const cut = setTimeout(() => {
-      say(`${command.name} did not stop within ${limits.stopTimeoutMs / 1_000} s: killed`);
+      say(`${command.name} did not stop within ${timeoutMs / 1_000} s: killed`);
       child.kill('SIGKILL');
-    }, limits.stopTimeoutMs);
+    }, timeoutMs);
     await closed;
     clearTimeout(cut);
   }
@@ -205,8 +225,10 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
 
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const signal of signals) process.on(signal, takeSignal);
-  // The log's level, which is each process's own.
-  const pass = (signal: NodeJS.Signals) => slots.forEach(({ child }) => void child?.kill(signal));
+  const pass = (signal: NodeJS.Signals) => {
+    isDetailed = !isDetailed;
+    for (const { child, isListening } of slots) if (isListening) child?.kill(signal);
+  };
   process.on('SIGUSR2', pass);
   slots.forEach(start);
   const watching = Promise.all(slots.map(watch));
@@ -217,6 +239,8 @@ export async function supervise(options: SuperviseOptions): Promise<number> {
   return exitCode;
 }
 
+const SILENT = 'it does not answer';
+
 /** What keeps a process from work, as it says itself; undefined when it is ready. */
 async function askReady(opsUrl: string): Promise<string | undefined> {
   try {
@@ -224,6 +248,6 @@ async function askReady(opsUrl: string): Promise<string | undefined> {
     const body = (await answer.json()) as { problems?: readonly string[] };
     return answer.status === 200 ? undefined : (body.problems?.join('; ') ?? `status ${answer.status}`);
   } catch {
-    return 'it does not answer';
+    return SILENT;
   }
 }

@@ -166,13 +166,17 @@ async function run(parts: {
   process.once('exit', () => removeUpFile(dataDir));
   say(`${placement.name}: ${placement.description}`);
   return await supervise({
-    commands: instances.map((instance) => ({
-      name: instance.name,
-      args: [...programArgs, 'serve', ...(common.file === undefined ? [] : ['--config', common.file])],
-      env: environmentOf(placement, instance, common),
-      opsUrl: urlOf(instance.name).opsUrl,
-      stopTurn: stopTurnOf(instance),
-    })),
+    commands: instances.map((instance) => {
+      const env = environmentOf(placement, instance, common);
+      return {
+        name: instance.name,
+        args: [...programArgs, 'serve', ...(common.file === undefined ? [] : ['--config', common.file])],
+        env,
+        opsUrl: urlOf(instance.name).opsUrl,
+        stopTurn: stopTurnOf(instance),
+        drainMs: loadConfig({ env, file: common.file }).drainMs,
+      };
+    }),
     take: (name, line, stream) =>
       stream === 'out' ? print(prefixed(name, readable(line))) : printError(prefixed(name, readable(line))),
     say,

@@ -39,6 +39,8 @@ interface Slot {
   readonly number: number;
   worker?: Worker;
   startedAt: number;
+  /** Whether it has said so; before, a signal that it does not know yet would end it. */
+  isReady: boolean;
   /** Deaths in a row soon after the start. */
   earlyDeaths: number;
   restart?: NodeJS.Timeout;
@@ -63,7 +65,7 @@ export async function runWorkers(options: {
   const { count, log, drainMs = 0 } = options;
   const limits = { ...defaults, ...options.limits };
   const slots = Array.from({ length: count }, (_, index): Slot => {
-    return { number: index + 1, startedAt: 0, earlyDeaths: 0 };
+    return { number: index + 1, startedAt: 0, isReady: false, earlyDeaths: 0 };
   });
   const living = () => slots.flatMap(({ worker }) => worker ?? []);
   const metrics = createMetricsCollector(living, limits.metricsTimeoutMs);
@@ -81,8 +83,9 @@ export async function runWorkers(options: {
     const worker = cluster.fork();
     slot.worker = worker;
     slot.startedAt = performance.now();
+    slot.isReady = false;
     worker.on('message', (message: FromWorker) => {
-      if (message.type === 'ready') startTheRest();
+      if (message.type === 'ready') takeReady(slot, worker);
       else metrics.take(worker, slot.number, message);
     });
     worker.on('error', (error) => {
@@ -93,6 +96,12 @@ export async function runWorkers(options: {
     worker.once('exit', (code: number, signal: NodeJS.Signals | null) =>
       takeEnd(slot, { pid: worker.process.pid, code, signal }),
     );
+  }
+
+  function takeReady(slot: Slot, worker: Worker): void {
+    slot.isReady = true;
+    if (isDetailed) kill([worker], 'SIGUSR2');
+    startTheRest();
   }
 
   function startTheRest(): void {
@@ -133,10 +142,17 @@ export async function runWorkers(options: {
   }
 
   let cut: NodeJS.Timeout | undefined;
+  /** The log's level is each worker's own; one that starts later is told as well. */
+  let isDetailed = false;
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
-  // The log's level, which is each worker's own.
-  process.on('SIGUSR2', (signal) => kill(living(), signal));
+  process.on('SIGUSR2', (signal) => {
+    isDetailed = !isDetailed;
+    kill(
+      slots.flatMap(({ worker, isReady }) => (worker && isReady ? worker : [])),
+      signal,
+    );
+  });
   start(slots[0]!);
   const code = await ended.promise;
   clearTimeout(cut);

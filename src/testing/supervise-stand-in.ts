@@ -6,6 +6,9 @@
  * - `broken`: ends with 78 instead of starting
  * - `dying`: ends soon after it was ready
  * - `stubborn`: does not stop
+ * - `draining`: stops after a while, for which it had asked
+ *
+ * Both tell SIGUSR2, as a process of a shop does.
  */
 import { createServer } from 'node:http';
 import { pickPorts } from '../commands/pick-ports.ts';
@@ -26,6 +29,7 @@ async function superviseTwo(): Promise<number> {
     env: { PATH: process.env.PATH ?? '' },
     opsUrl: `http://127.0.0.1:${first + index}`,
     stopTurn: index,
+    drainMs: behaves === 'draining' ? 20_000 : 0,
   });
   return await supervise({
     commands: [command('a', 0, 'good'), command('b', 1, behaviour)],
@@ -37,7 +41,7 @@ async function superviseTwo(): Promise<number> {
       restartMs: 1,
       restartMaxMs: 4,
       lookMs: 20,
-      stopTimeoutMs: behaviour === 'stubborn' ? 100 : 20_000,
+      stopTimeoutMs: behaviour === 'stubborn' || behaviour === 'draining' ? 100 : 20_000,
     },
   });
 }
@@ -51,9 +55,15 @@ function serveAlone(): void {
   });
   process.on('SIGTERM', () => {
     if (behaviour === 'stubborn') return;
-    process.stdout.write('stopped, and this is the last line without a break');
-    server.close();
+    const stop = () => {
+      process.stdout.write('stopped, and this is the last line without a break');
+      server.close();
+    };
+    // Longer than the stopping of others may take.
+    if (behaviour === 'draining') setTimeout(stop, 500);
+    else stop();
   });
+  process.on('SIGUSR2', () => process.stdout.write('SIGUSR2\n'));
   server.listen(Number(port), '127.0.0.1');
 }
 
