@@ -6,6 +6,8 @@ import { damaged, readTar, type TarEntry, writeTar } from './tar.ts';
 
 /** The last file: the digests of all others, as `sha256sum` writes and checks them. What ends before it is no backup. */
 const SUMS = 'SHA256SUMS';
+const CHUNK_BYTES = 256 * 1024;
+/** Of the digests; those of a hundred thousand files. */
 const SUMS_BYTES = 16 * 1024 * 1024;
 
 /** The bytes of a backup file: a gzipped tar archive of the entries, with their digests at its end. */
@@ -13,7 +15,22 @@ export function packBackup(entries: AsyncIterable<TarEntry>): AsyncIterable<Buff
   // The fastest level: the shop goes on meanwhile, and higher ones save a tenth.
   const gzip = createGzip({ level: constants.Z_BEST_SPEED });
   // Either end's failure ends the other; who reads gets it.
-  return pipeline(Readable.from(writeTar(withSums(entries))), gzip, () => undefined);
+  return pipeline(Readable.from(inChunks(writeTar(withSums(entries)))), gzip, () => undefined);
+}
+
+/** Larger ones: each is compressed on another thread, and its end noticed only when this one has time. */
+async function* inChunks(parts: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  let waiting: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of parts) {
+    waiting.push(part);
+    bytes += part.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(waiting);
 }
 
 async function* withSums(entries: AsyncIterable<TarEntry>): AsyncIterable<TarEntry> {

@@ -18,6 +18,8 @@ export interface EmbeddedOptions {
   readonly folder?: string;
   /** A data directory as made by `PGlite.dumpDataDir`, to start from instead of an empty cluster. */
   readonly template?: Blob;
+  /** Of a database in a folder; default: EMBEDDED_CHECKPOINT_MS. */
+  readonly checkpointMs?: number;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     };
     const files = await embeddedFiles();
     const client = await PGlite.create({ ...durable, ...files, loadDataDir: options.template });
-    return createEngine(client, options.folder && join(options.folder, 'postgres'), () => lock?.close());
+    return createEngine(client, options, () => lock?.close());
   } catch (error) {
     lock?.close();
     throw error;
@@ -55,7 +57,11 @@ export function lockFolder(folder: string): DatabaseSync {
   }
 }
 
-function createEngine(client: PGlite, folder: string | undefined, release: () => void): Engine {
+function createEngine(
+  client: PGlite,
+  { folder, checkpointMs }: EmbeddedOptions,
+  release: () => void,
+): Engine {
   // PGlite runs one transaction at a time; this bounds the line in front of it.
   let waiting = 0;
   let served = 0;
@@ -78,7 +84,7 @@ function createEngine(client: PGlite, folder: string | undefined, release: () =>
 
   const session = createEmbeddedSession(client);
   const letOthersIn = createBreath();
-  const keptLog = folder === undefined ? undefined : keepLog(session, folder);
+  const keptLog = folder === undefined ? undefined : keepLog(session, join(folder, 'postgres'), checkpointMs);
 
   /** One statement or transaction at a time, and only so many in line. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -71,7 +71,11 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncIterable<Tar
   const input = createInput(source);
   for (;;) {
     const header = await input.take(BLOCK);
-    if (header.every((byte) => byte === 0)) return;
+    if (isZero(header)) {
+      // To the end, where a compressed archive has its checksum.
+      for await (const chunk of input.rest()) if (!isZero(chunk)) throw damaged('it goes on after its end');
+      return;
+    }
     const told = Number.parseInt(header.toString('latin1', CHECKSUM[0], CHECKSUM[0] + CHECKSUM[1]), 8);
     if (told !== checksumOf(header)) throw damaged('it is no archive, or has a damaged header');
     const name = header.toString('utf8', 0, header.subarray(0, NAME_BYTES).indexOf(0));
@@ -85,6 +89,10 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncIterable<Tar
     yield { name: name.replace(/\/$/, ''), type, size, content: input.stream(size) };
     await input.take((BLOCK - (size % BLOCK)) % BLOCK);
   }
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
 }
 
 export function damaged(reason: string, cause?: unknown): AppError {
@@ -118,6 +126,10 @@ function createInput(source: AsyncIterable<Buffer>) {
 
   return {
     stream,
+    async *rest(): AsyncIterable<Buffer> {
+      yield rest;
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+    },
     async take(bytes: number): Promise<Buffer> {
       const taken: Buffer[] = [];
       for await (const chunk of stream(bytes)) taken.push(chunk);
