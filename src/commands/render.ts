@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { ConfigError } from '../config.ts';
 import { type Placement, placementNames, readPlacement } from '../placement/placement.ts';
-import { reservedForCompose } from '../render/compose/compose.ts';
+import { composeProblems, reservedForCompose } from '../render/compose/compose.ts';
 import { writeFiles } from '../render/files.ts';
 import { clusterNameProblems } from '../render/kubernetes/cluster-names.ts';
 import { reservedForKubernetes } from '../render/kubernetes/kubernetes.ts';
@@ -89,7 +89,10 @@ Examples:
     .action(async (nameOrFile: string, { output, image }: ComposeFlags) => {
       const placement = readPlacement(nameOrFile);
       const { contracts, modules } = await shopModules();
-      refuse(renderProblems(placement, contracts, reservedForCompose(modules)));
+      refuse([
+        ...renderProblems(placement, contracts, reservedForCompose(modules)),
+        ...composeProblems(placement),
+      ]);
       const { text } = composeFile({ placement, modules, image });
       if (output === undefined) terminal.out.write(text);
       else write(output, () => writeFileSync(output, text));

@@ -20,7 +20,8 @@ export function yamlFile(file: {
 }): RenderedFile {
   const head = [
     `${MARK} ${file.of}\`; write it anew instead of changing it.`,
-    ...(file.notes ?? []).map(comment),
+    // A note is somebody's text, and may have lines of its own.
+    ...(file.notes ?? []).flatMap((note) => note.split(/\r\n|[\r\n]/)).map(comment),
   ];
   const documents = file.documents.map((document) =>
     stringify(document, { lineWidth: 0, aliasDuplicateObjects: false, version: '1.1' }),

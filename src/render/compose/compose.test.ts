@@ -5,7 +5,8 @@ import { WORKER_STOP_TIMEOUT_MS } from '../../limits.ts';
 import { environmentOf } from '../../placement/environment.ts';
 import { placeInstances } from '../../placement/instances.ts';
 import { type Placement, parsePlacement, placementNames, readPlacement } from '../../placement/placement.ts';
-import { renderCompose } from './compose.ts';
+import { composeFile } from '../rendered-files.ts';
+import { composeProblems, renderCompose } from './compose.ts';
 
 const modules = allModules.map(({ contract }): string => contract.module);
 
@@ -121,4 +122,20 @@ test('each is checked, and Docker waits for longer than the shop does', () => {
     expect(service.stop_grace_period).toMatch(/^\d+s$/);
     expect(Number.parseInt(service.stop_grace_period, 10) * 1_000).toBeGreaterThan(WORKER_STOP_TIMEOUT_MS);
   }
+});
+
+test('a default that Compose would read as something else is a problem', () => {
+  const withSender = (sender: string) => ({
+    ...readPlacement('monolith'),
+    defaults: { MAIL_FROM: sender },
+  });
+  expect(composeProblems(withSender('A "shop": <shop@example.com>'))).toEqual([]);
+  for (const sender of ['$HOME <shop@example.com>', '{A} <shop@example.com>'])
+    expect(composeProblems(withSender(sender))).toEqual([expect.stringMatching(/^defaults: MAIL_FROM: /)]);
+});
+
+test('the description of a placement stays a comment, however many lines it has', () => {
+  const placement = { ...readPlacement('monolith'), description: 'One.\n---\nkind: Two' };
+  const { text } = composeFile({ placement, modules, image: 'banyan:1' });
+  expect(text).toContain('# One.\n# ---\n# kind: Two\n');
 });

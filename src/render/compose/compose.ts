@@ -17,6 +17,15 @@ export function reservedForCompose(modules: readonly string[]): string[] {
   return ['migrate', 'postgres', 'redis', ...modules.map((module) => `postgres-${module}`)];
 }
 
+/** What a Compose file cannot say of a placement, one sentence each. */
+export function composeProblems({ defaults }: Placement): string[] {
+  return Object.entries(defaults)
+    .filter(([, value]) => /[$}]/.test(value))
+    .map(
+      ([name]) => `defaults: ${name}: Compose would read the $ or the } in it; set it in \`.env\` instead`,
+    );
+}
+
 /** A Compose file that runs a placement without problems, with a Redis and a Postgres, or one for each module. */
 export function renderCompose({ placement, modules, image }: ComposeOptions): object {
   const scope: Scope = { image, defaults: placement.defaults };
