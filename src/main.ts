@@ -15,6 +15,7 @@ import { addRender } from './commands/render.ts';
 import { addReplay } from './commands/replay.ts';
 import { addRestore } from './commands/restore.ts';
 import { addServe } from './commands/serve.ts';
+import { outliveReaders } from './commands/terminal.ts';
 import { addToken } from './commands/token.ts';
 import { addTraces } from './commands/traces.ts';
 import { addUp } from './commands/up.ts';
@@ -59,6 +60,7 @@ for (const add of [
   add(program);
 }
 
+outliveReaders();
 try {
   await program.parseAsync();
 } catch (error) {

@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runBanyan } from '../testing/spawn-banyan.ts';
+import { banyan, runBanyan } from '../testing/spawn-banyan.ts';
 import { version } from '../version.ts';
 
 let folder: string;
@@ -38,6 +41,16 @@ test.each([
 
 test('--version prints the version', async () => {
   expect(await runBanyan(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+});
+
+test('a reader that has gone, as `head` does, is no failure', async () => {
+  const child = spawn(banyan, ['graph'], {
+    env: { PATH: process.env.PATH },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  child.stdout.destroy();
+  const [err, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
 });
 
 test.each([

@@ -14,6 +14,18 @@ export function printError(line: string): void {
   terminal.err.write(`${line}\n`);
 }
 
+/**
+ * Lets the program go on when whoever read its output has gone, as `head` does, or `tee` at a ctrl-C that is for both:
+ * what is left to print is for nobody, and the processes that `banyan up` runs still have to be stopped in their order.
+ */
+export function outliveReaders(): void {
+  for (const stream of [terminal.out, terminal.err]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+}
+
 /** Columns as wide as their widest cell, two spaces apart, the heads above. */
 export function formatTable(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((head, column) =>
