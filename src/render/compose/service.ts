@@ -40,8 +40,8 @@ export function processService(scope: Scope, process: RenderedProcess): Service 
     networks: ['data', ...(placed.public || sendsMail ? ['outside'] : [])],
     restart: 'unless-stopped',
     healthcheck: {
-      // The image has no curl.
-      test: ['CMD', 'node', '-e', probe],
+      // It comes with the image, and asks the operations port, which has no TLS.
+      test: ['CMD', 'node', '/app/deploy/healthcheck.ts'],
       interval: '5s',
       timeout: '5s',
       retries: 3,
@@ -50,8 +50,6 @@ export function processService(scope: Scope, process: RenderedProcess): Service 
     ...confined(['/tmp', ...(sendsMail ? [] : [DATA_DIR])], placed.replicas),
   };
 }
-
-const probe = `fetch('http://127.0.0.1:${PORT}/readyz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))`;
 
 /** What `.env` may set: for all processes, and what only the edge and the sender of mail read. */
 function settingsFor(scope: Scope, { placed }: RenderedProcess, sendsMail: boolean): Record<string, string> {
