@@ -6,7 +6,7 @@ import { sleep } from '../deadline.ts';
 import { invariant } from '../errors.ts';
 
 /** The command that people run. */
-const banyan = join(import.meta.dirname, '../../bin/banyan');
+export const banyan = join(import.meta.dirname, '../../bin/banyan');
 
 /** How a command ended, and what it printed. */
 export interface Ending {
