@@ -286,6 +286,9 @@ export const PROGRESS_LOOK_MS = 1_000;
  */
 export const LOOP_STUCK_MS = 180_000;
 
+/** A backup that nobody takes further for this long ends: while it is made, the database's log grows. */
+export const BACKUP_PATIENCE_MS = 60_000;
+
 /** What a scrape reads of the database, of Redis and of the disk is kept this long, however many scrape. */
 export const METRICS_READ_EVERY_MS = 5_000;
 /** A scrape waits no longer for them; less than METRICS_TIMEOUT_MS, or the whole worker would be left out. */

@@ -146,6 +146,25 @@ test('a backup that breaks off is an error, not a short file', async () => {
   await expect(text(running!.backup())).rejects.toThrow();
 });
 
+test('a backup that nobody takes further ends, and so does what it holds', async () => {
+  const ended = Promise.withResolvers<void>();
+  const endless: Operations = {
+    ...shop,
+    async *backup() {
+      try {
+        for (;;) yield Buffer.alloc(1024);
+      } finally {
+        ended.resolve();
+      }
+    },
+  };
+  const headers = { authorization: `Bearer ${token}` };
+  const app = createControlApp(endless, token, 20);
+  const answer = await app.request('/control/backup', { method: 'POST', headers });
+  await ended.promise;
+  await expect(answer.text()).rejects.toThrow('nobody took the backup');
+});
+
 test('without a control file, and with a malformed one, no shop runs', async () => {
   expect(await findRunningShop(dataDir)).toBeUndefined();
   writeFileSync(join(dataDir, 'control.json'), '{');

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Finding } from '../audit.ts';
 import type { OpenDelivery } from '../events/admin.ts';
 import { deliveryStates } from '../events/delivery-state.ts';
+import { BACKUP_PATIENCE_MS } from '../limits.ts';
 
 /** An open delivery, and the module whose event it is. */
 export type ListedDelivery = OpenDelivery & { readonly module: string };
@@ -57,7 +58,7 @@ export type AuditLine =
  * The operator's door to a running shop, mounted on the operations port. The folder is locked while the shop
  * runs, so its commands come through here. Whoever can read the token in the folder could read the folder too.
  */
-export function createControlApp(shop: Operations, token: string): Hono {
+export function createControlApp(shop: Operations, token: string, patienceMs = BACKUP_PATIENCE_MS): Hono {
   const app = new Hono();
   const expected = digest(`Bearer ${token}`);
 
@@ -84,7 +85,7 @@ export function createControlApp(shop: Operations, token: string): Hono {
     const chunks = shop.backup()[Symbol.asyncIterator]();
     // So that what keeps it from beginning is still an answer with a status.
     const first = await chunks.next();
-    return c.body(ReadableStream.from(startingWith(first, chunks)), 200, {
+    return c.body(streamOf(startingWith(first, chunks), patienceMs), 200, {
       'content-type': 'application/gzip',
     });
   });
@@ -116,12 +117,33 @@ async function* auditLines(shop: Operations): AsyncIterable<string> {
 }
 
 /** Goes on with `rest`, and ends it when nobody reads any more. */
-async function* startingWith<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncIterable<T> {
+async function* startingWith<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncGenerator<T> {
   try {
     for (let next = first; !next.done; next = await rest.next()) yield next.value;
   } finally {
     await rest.return?.();
   }
+}
+
+/** The chunks as they are taken; ends them, and the stream, when the next one is not asked for in time. */
+function streamOf(chunks: AsyncGenerator<Uint8Array>, patienceMs: number): ReadableStream<Uint8Array> {
+  let waiting: NodeJS.Timeout | undefined;
+  return new ReadableStream({
+    async pull(controller) {
+      clearTimeout(waiting);
+      const { done, value } = await chunks.next();
+      if (done) return controller.close();
+      controller.enqueue(value);
+      waiting = setTimeout(() => {
+        controller.error(new Error(`nobody took the backup for ${patienceMs} ms`));
+        void chunks.return(undefined);
+      }, patienceMs);
+    },
+    async cancel() {
+      clearTimeout(waiting);
+      await chunks.return(undefined);
+    },
+  });
 }
 
 function digest(text: string): Buffer {

@@ -88,6 +88,8 @@ describe('a backup', () => {
     mkdirSync(join(dataDir, 'mail'));
     writeFileSync(join(dataDir, 'mail/1.eml'), 'Dear customer');
     writeFileSync(join(dataDir, 'mail/2.eml.part'), 'Dear');
+    writeFileSync(join(dataDir, 'mail/Re: what an operator kept.eml'), 'Dear colleague');
+    mkdirSync(join(dataDir, 'mail/old.eml'));
     await add(1, 5_000);
     let next = 5_001;
     let isWriting = true;

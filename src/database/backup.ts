@@ -38,6 +38,8 @@ const EMPTIED = new Set([
 /** Of a running process, or written by the copy itself. */
 const LEFT_OUT = new Set(['postmaster.pid', 'postmaster.opts', 'backup_label', 'tablespace_map']);
 const CONTROL = 'global/pg_control';
+/** As the shop names them. What somebody else has put there is none of it, and its name may fit into no archive. */
+const MAIL = /^[\w.-]{1,80}\.eml$/;
 /** Read in one go: a millisecond at most where the disk is slow. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -83,13 +85,15 @@ async function* postgresFiles({ folder }: FolderCopy): AsyncIterable<TarEntry> {
 
 async function* mailFiles(dataDir: string): AsyncIterable<TarEntry> {
   const folder = join(dataDir, 'mail');
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+  const found = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
-  if (names === undefined) return;
+  if (found === undefined) return;
   yield folderEntry('mail');
-  for (const name of names) if (name.endsWith('.eml')) yield* fileEntry(folder, name, 'mail');
+  for (const entry of found) {
+    if (entry.isFile() && MAIL.test(entry.name)) yield* fileEntry(folder, entry.name, 'mail');
+  }
 }
 
 function folderEntry(name: string): TarEntry {

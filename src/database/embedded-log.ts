@@ -76,8 +76,11 @@ export function keepLog(
           }),
         async release() {
           if (!isCopying) return;
-          if (!hasEnded) await session.exclusively(stopCopy);
-          isCopying = false;
+          try {
+            if (!hasEnded) await session.exclusively(stopCopy);
+          } finally {
+            isCopying = false;
+          }
         },
       };
     },
