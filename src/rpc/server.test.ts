@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
+import { CALL_BYTES } from '../limits.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { defineContract, query } from './contract.ts';
 import { createLocalApi } from './local.ts';
@@ -27,11 +28,31 @@ async function call(name: string, body: string) {
     headers: { authorization },
     body,
   });
-  return { status: answer.status, body: await answer.json() };
+  const text = await answer.text();
+  return { status: answer.status, body: answer.status === 413 ? text : JSON.parse(text) };
 }
 
 it('answers a program that knows nothing of contracts but their form', async () => {
   expect(await call('count', '{}')).toEqual({ status: 200, body: { output: { coins: 3 } } });
+});
+
+it('reads nothing from whoever has no token', async () => {
+  let wasRead = false;
+  const body = new ReadableStream(
+    {
+      pull(controller) {
+        wasRead = true;
+        controller.enqueue(Buffer.from('{'));
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const answer = await server.request('/internal/till/count', { method: 'POST', body, duplex: 'half' });
+  expect([answer.status, wasRead]).toEqual([401, false]);
+});
+
+it('takes no more than a call may have', async () => {
+  expect((await call('count', 'x'.repeat(CALL_BYTES + 1))).status).toBe(413);
 });
 
 it('has no calls but those of the contract, whatever every object has', async () => {

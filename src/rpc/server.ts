@@ -14,7 +14,8 @@ import { encodeFailure, encodeOutput, type WireAnswer } from './wire.ts';
  */
 export function createCallServer(taker: CallTaker): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>();
-  app.post('/internal/:module/:call', bodyLimit({ maxSize: CALL_BYTES }), async (c) => {
+  const limit = bodyLimit({ maxSize: CALL_BYTES });
+  app.post('/internal/:module/:call', async (c) => {
     const { module, call } = c.req.param();
     const header = (key: string) => c.req.header(key);
     const answer = (sent: WireAnswer, headers: Record<string, string> = {}) =>
@@ -29,6 +30,9 @@ export function createCallServer(taker: CallTaker): Hono<HttpEnv> {
       return answer(encodeFailure(error), error.code === 'not_hosted' ? { [PEER_HEADER]: NOT_HOSTED } : {});
     }
     const headers = { [CONTRACT_HEADER]: found.hash };
+    // Not before: it keeps what it reads, and whoever has no token does not get to send anything.
+    const tooLong = await limit(c, async () => undefined);
+    if (tooLong) return tooLong;
     const text = await c.req.text();
     try {
       return answer(
