@@ -23,7 +23,15 @@ import { formatTable, print, printError, terminal } from './terminal.ts';
 import { removeUpFile, type UpFile, writeUpFile } from './up-file.ts';
 
 /** What `up` itself goes by; everything else is for the processes. */
-const ownSettings = ['PORT', 'HOST', 'OPS_PORT', 'DATA_DIR', 'RUN_ENV'] as const satisfies SettingName[];
+const ownSettings = [
+  'PORT',
+  'HOST',
+  'OPS_PORT',
+  'DATA_DIR',
+  'RUN_ENV',
+  'TLS_CERT',
+  'TLS_KEY',
+] as const satisfies SettingName[];
 /** Settings that have a flag here. All others come from the environment and the file. */
 const flags = ['PORT', 'OPS_PORT', 'DATA_DIR', 'LOG_LEVEL', 'RUN_ENV'] as const satisfies SettingName[];
 
@@ -127,6 +135,7 @@ async function portsOf(placement: Placement, config: Config | undefined, problem
   const firstOps = opsPort || free + count;
   const isPublic = new Map(instancesOf(placement).map(({ name, process }) => [name, process.public]));
   const shownHost = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : isIPv6(host) ? `[${host}]` : host;
+  const scheme = config?.tls === undefined ? 'http' : 'https';
   const opsUrl = (name: string) => `http://127.0.0.1:${firstOps + names.indexOf(name)}`;
   return {
     addressOf({ name }) {
@@ -143,7 +152,7 @@ async function portsOf(placement: Placement, config: Config | undefined, problem
       };
     },
     urlOf: (name) => ({
-      url: `http://${isPublic.get(name) ? shownHost : '127.0.0.1'}:${first + names.indexOf(name)}`,
+      url: `${scheme}://${isPublic.get(name) ? shownHost : '127.0.0.1'}:${first + names.indexOf(name)}`,
       opsUrl: opsUrl(name),
     }),
   };
