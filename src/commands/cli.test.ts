@@ -94,6 +94,19 @@ test('an input file that is missing ends with 66, a malformed one with 65', asyn
   expect((await runBanyan(['replay', bad])).code).toBe(65);
 });
 
+test('a database that is not there ends serve with 69, and the setting to look at is named', async () => {
+  const closed = createServer();
+  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
+  const { port } = closed.address() as AddressInfo;
+  await new Promise((resolve) => closed.close(resolve));
+  const DATABASE_URL = `postgres://banyan:hidden@127.0.0.1:${port}/shop`;
+  const { code, err } = await runBanyan(['serve', '--data-dir', join(folder, 'away')], { DATABASE_URL });
+  expect(code).toBe(69);
+  expect(err).toContain(`ECONNREFUSED 127.0.0.1:${port}`);
+  expect(err).toContain('DATABASE_URL');
+  expect(err).not.toContain('hidden');
+});
+
 test('a taken port ends serve with 69', async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
@@ -102,5 +115,6 @@ test('a taken port ends serve with 69', async () => {
   const { code, err } = await runBanyan(['serve', ...args, '--data-dir', join(folder, 'taken')]);
   taken.close();
   expect(code).toBe(69);
-  expect(err).toContain('EADDRINUSE');
+  expect(err).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}\n`);
+  expect(err).toContain('PORT, OPS_PORT');
 });

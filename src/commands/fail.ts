@@ -4,6 +4,14 @@ import { ShopUnavailable } from './api-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { printError } from './terminal.ts';
 
+/** What to look at, below what went wrong, for failures of a start that are mostly a setting. */
+const HINTS: Readonly<Record<string, string>> = {
+  database_unavailable:
+    'DATABASE_URL says where it is and who logs in; a module may have one of its own, as ORDER_DATABASE_URL',
+  database_locked: 'stop the shop that runs on it first, or name another folder by DATA_DIR',
+  EADDRINUSE: 'stop what listens there, or choose another port: PORT, OPS_PORT',
+};
+
 /** Says what went wrong, in a sentence where it was to be expected and with its stack where it is a bug. */
 export function failWith(error: unknown): number {
   if (error instanceof ConfigError) {
@@ -21,6 +29,8 @@ export function failWith(error: unknown): number {
     const { cause } = error as Error;
     const reason = cause instanceof Error && cause.message !== message ? ` (${cause.message})` : '';
     printError(`banyan: ${message}${reason}`);
+    const hint = HINTS[code ?? ''];
+    if (hint !== undefined) printError(`  ${hint}`);
     return exitCodes.unavailable;
   }
   printError(`banyan: ${error instanceof Error ? error.stack : String(error)}`);
