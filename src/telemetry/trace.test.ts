@@ -17,6 +17,12 @@ describe('without a recorder', () => {
     expect(isRecording()).toBe(false);
   });
 
+  it('a parent is its trace and nothing else, though it be the context of a whole request', async () => {
+    const parent = { ...sampled, requestId: 'r-0', userId: 'u-0', deadlineAt: 1, depth: 3 };
+    const seen = await enter('saga', { parent }, { requestId: 'r-1' }, async () => currentContext());
+    expect(seen).toEqual({ requestId: 'r-1', ...sampled, ids: {} });
+  });
+
   it('work that comes with none gets ids of its own, which nobody records', async () => {
     const seen = await enter('GET', { parent: undefined }, request, async () => currentContext());
     expect(seen).toMatchObject({ ...request, traceId: expect.stringMatching(/^\w{32}$/), sampled: false });

@@ -75,8 +75,11 @@ export function enter<T>(
   work: (span: Span) => Promise<T>,
 ): Promise<T> {
   const { parent } = options;
-  if (recorder === undefined)
-    return runInContext({ ...context, ...(parent ?? newTrace()) }, () => work(noSpan));
+  if (recorder === undefined) {
+    // Its members one by one: a parent may be a whole context, whose deadline ends with the work there.
+    const { traceId, spanId, sampled, traceState } = parent ?? newTrace();
+    return runInContext({ ...context, traceId, spanId, sampled, traceState }, () => work(noSpan));
+  }
   return record(recorder.start(name, options, parent, true), options, context, work);
 }
 
