@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Health } from './health.ts';
 import { createMetrics } from './metrics.ts';
@@ -53,6 +54,19 @@ describe('health', () => {
       body: { status: 'not ready', problems: ['database'] },
     });
     expect(await ask(down, '/health')).toMatchObject({ status: 503, body: { status: 'down' } });
+  });
+
+  it('is looked after once for all who ask meanwhile, and then anew', async () => {
+    let looks = 0;
+    const { app } = ops(async () => {
+      looks += 1;
+      await setImmediate();
+      return looks === 1 ? ['database'] : [];
+    });
+    const answers = await Promise.all(Array.from({ length: 50 }, () => app.request('/readyz')));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
+    expect(looks).toBe(1);
+    expect((await app.request('/readyz')).status).toBe(200);
   });
 
   it('is bad when the check itself fails', async () => {

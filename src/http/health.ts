@@ -43,8 +43,20 @@ export function createHealthRoutes(health: Health): Hono {
   return app;
 }
 
-/** What keeps the process from work; never rejects, and ends in the time of a health check. */
-export async function problemsOf(health: Health): Promise<readonly string[]> {
+/** Looks that are under way. */
+const looks = new WeakMap<Health, Promise<readonly string[]>>();
+
+/**
+ * What keeps the process from work; never rejects, and ends in the time of a health check. All who ask meanwhile share
+ * one look: anybody may ask on the public port, as often as they like, and each look asks the database.
+ */
+export function problemsOf(health: Health): Promise<readonly string[]> {
+  const underWay = looks.get(health);
+  if (underWay !== undefined) return underWay;
   const hanging = () => ['health: a check did not answer'];
-  return await withDeadline(health.problems(), HEALTH_TIMEOUT_MS, 'health check').catch(hanging);
+  const look = withDeadline(health.problems(), HEALTH_TIMEOUT_MS, 'health check')
+    .catch(hanging)
+    .finally(() => looks.delete(health));
+  looks.set(health, look);
+  return look;
 }
