@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { makeCertificate } from '../testing/certificate.ts';
 import { runBanyan } from '../testing/spawn-banyan.ts';
 import { spawnUp } from '../testing/spawn-up.ts';
 
@@ -18,6 +19,15 @@ test('monolith needs nothing beside it, and tells its first admin', { timeout: 1
   expect((await fetch(`${running.file().url}/api/v1/products`)).status).toBe(200);
   expect(running.output()).toMatch(/^shop +\| first admin/m);
   expect(await running.end('SIGTERM')).toBe(0);
+});
+
+test('with a certificate the address is told as https', { timeout: 120_000 }, async () => {
+  const { certFile, keyFile } = makeCertificate(dataDir);
+  const running = await spawnUp('monolith', dataDir, { TLS_CERT: certFile, TLS_KEY: keyFile });
+  const { url, processes } = running.file();
+  await running.end('SIGTERM');
+  expect([url, processes.shop?.url]).toEqual([url, url]);
+  expect(url).toMatch(/^https:/);
 });
 
 test('everything that is wrong is told at once, before anything starts', async () => {

@@ -165,8 +165,18 @@ async function run(parts: {
   config: Config;
   urlOf: Ports['urlOf'];
 }): Promise<number> {
-  const { placement, instances, common, urlOf } = parts;
+  const { placement, instances, common } = parts;
   const { dataDir } = parts.config;
+  const processes = new Map(
+    instances.map((instance) => {
+      const env = environmentOf(placement, instance, common);
+      return [instance.name, { env, config: loadConfig({ env, file: common.file }) }];
+    }),
+  );
+  const urlOf = (name: string) => {
+    const { url, opsUrl } = parts.urlOf(name);
+    return { url: processes.get(name)?.config.tls ? url.replace(/^http:/, 'https:') : url, opsUrl };
+  };
   const { url } = urlOf(instances[0]!.name);
   const isTerminal = Boolean(terminal.out.isTTY);
   const prefixed = createPrefix(['up', ...instances.map(({ name }) => name)], isTerminal);
@@ -176,14 +186,14 @@ async function run(parts: {
   say(`${placement.name}: ${placement.description}`);
   return await supervise({
     commands: instances.map((instance) => {
-      const env = environmentOf(placement, instance, common);
+      const { env, config } = processes.get(instance.name)!;
       return {
         name: instance.name,
         args: [...programArgs, 'serve', ...(common.file === undefined ? [] : ['--config', common.file])],
         env,
         opsUrl: urlOf(instance.name).opsUrl,
         stopTurn: stopTurnOf(instance),
-        drainMs: loadConfig({ env, file: common.file }).drainMs,
+        drainMs: config.drainMs,
       };
     }),
     take: (name, line, stream) =>
