@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import type { BackupManifest } from '../database/backup.ts';
 import { checkRows, refuseNewer, syncFolder, unpackInto } from '../database/backup-restore.ts';
-import { lockFolder } from '../database/embedded.ts';
+import { lockFolder, RESTORING } from '../database/embedded.ts';
 import { migrationNames } from '../database/migrate.ts';
 import { isAppError } from '../errors.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -16,8 +16,8 @@ import { loadShop } from './load-shop.ts';
 import { addSettings, commandLog, configOf } from './setting-options.ts';
 import { formatCount, print } from './terminal.ts';
 
-/** What a backup puts into the folder. */
-const PARTS = ['postgres', 'mail'];
+/** What a backup puts into the folder. The database comes last and goes first: without one no shop opens here. */
+const PARTS = ['mail', 'postgres'];
 
 export function addRestore(program: Command): void {
   const command = program
@@ -59,7 +59,7 @@ async function restore(
   // No shop can be opened here from now on.
   const lock = lockFolder(dataDir);
   // On the same file system, so that it is put in place by renaming.
-  const draft = join(dataDir, 'restoring');
+  const draft = join(dataDir, RESTORING);
   let isPlaced = false;
   try {
     const taken = PARTS.filter((part) => existsSync(join(dataDir, part)));
@@ -73,7 +73,7 @@ async function restore(
     await rm(draft, { recursive: true, force: true });
     const manifest = await unpack(draft, file);
     const findings = await auditDraft({ ...config, dataDir: draft }, log);
-    const aside = taken.length > 0 ? await moveAside(dataDir, taken) : undefined;
+    const aside = taken.length > 0 ? await moveAside(dataDir, taken.toReversed()) : undefined;
     for (const part of PARTS.filter((each) => existsSync(join(draft, each)))) {
       await rename(join(draft, part), join(dataDir, part));
     }

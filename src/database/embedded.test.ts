@@ -9,7 +9,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED_STATEMENTS } from '../limits.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
-import { openEmbedded } from './embedded.ts';
+import { lockFolder, openEmbedded, RESTORING } from './embedded.ts';
 import { migrate, pendingMigrations } from './migrate.ts';
 
 describe('embedded database', () => {
@@ -32,6 +32,15 @@ describe('embedded database', () => {
     expect(await migrate(second, 'test', ['platform'])).toEqual([]);
     expect(await pendingMigrations(second, 'test', ['platform'])).toEqual([]);
     await second.close();
+  });
+
+  it('makes no new shop where a restore was cut off', async () => {
+    const cutOff = join(folder, 'cut-off');
+    await mkdir(join(cutOff, RESTORING), { recursive: true });
+    await expect(openEmbedded({ folder: cutOff })).rejects.toMatchObject({ code: 'restore_unfinished' });
+    await expect(stat(join(cutOff, 'postgres'))).rejects.toMatchObject({ code: 'ENOENT' });
+    // Refused, it keeps nobody else out either.
+    lockFolder(cutOff).close();
   });
 
   it('keeps every acknowledged commit when its process is killed', async () => {

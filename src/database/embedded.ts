@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
@@ -22,13 +22,18 @@ export interface EmbeddedOptions {
   readonly checkpointMs?: number;
 }
 
+/** Where `banyan restore` keeps what it has not put in place yet, within the folder. */
+export const RESTORING = 'restoring';
+
 /**
  * Opens the embedded Postgres (PGlite) in `folder`, alone: a second opener, which would silently lose rows, is
- * refused with `database_locked`. The lock is an SQLite file held open, so the system frees it on `kill -9` too.
+ * refused with `database_locked`, and whoever would make a new shop where a restore was cut off, with
+ * `restore_unfinished` (unavailable). The lock is an SQLite file held open, so the system frees it on `kill -9` too.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const lock = options.folder === undefined ? undefined : lockFolder(options.folder);
   try {
+    if (options.folder !== undefined) refuseUnfinished(options.folder);
     const durable = options.folder && {
       fs: new DurableFolder(join(options.folder, 'postgres')),
       startParams: durableStartParams,
@@ -40,6 +45,15 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
     lock?.close();
     throw error;
   }
+}
+
+function refuseUnfinished(folder: string): void {
+  if (existsSync(join(folder, 'postgres')) || !existsSync(join(folder, RESTORING))) return;
+  throw new AppError(
+    'unavailable',
+    'restore_unfinished',
+    `a restore into ${folder} was cut off: make it again, and a shop that was there is in a folder \`replaced-...\``,
+  );
 }
 
 /** Takes the folder for this process, and throws `database_locked` (unavailable) when another one has it. */
