@@ -33,6 +33,7 @@ it.each([
   // What the request itself came to.
   ['conflict', 'insufficient_stock', {}],
   ['unavailable', 'provider_error', {}],
+  ['unavailable', 'constructor', {}],
 ] as [ErrorKind, string, object][])(
   'a request that ends %s by %s counts as refused: %o',
   async (kind, code, counted) => {

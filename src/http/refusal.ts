@@ -17,5 +17,5 @@ export const refusals: readonly Refusal[] = Object.values(REASONS);
 /** Why a request was turned away that could be good at another time; undefined when it failed by itself. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (!(error instanceof AppError)) return undefined;
-  return error.code in REASONS ? REASONS[error.code as keyof typeof REASONS] : undefined;
+  return Object.hasOwn(REASONS, error.code) ? REASONS[error.code as keyof typeof REASONS] : undefined;
 }
