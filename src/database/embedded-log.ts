@@ -40,7 +40,7 @@ export function keepLog(
       .exclusively(async () => {
         if (!isCopying) await session.query('checkpoint');
       })
-      // A disk that is full fails the shop's own statements too; the next one may succeed.
+      // On a disk that is full it panics, and the database is opened anew; the next one may succeed.
       .catch(() => undefined);
   }, everyMs);
   timer.unref();

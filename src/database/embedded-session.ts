@@ -1,12 +1,23 @@
 import { Mutex, type PGlite, protocol } from '@electric-sql/pglite';
-import { EMBEDDED_STATEMENTS } from '../limits.ts';
+import { EMBEDDED_REOPEN_MS, EMBEDDED_STATEMENTS } from '../limits.ts';
+import { stopAtAbort } from './embedded-abort.ts';
+import { databaseUnavailable, postgresFailure } from './postgres-errors.ts';
 import { parsers, type RunStatement, type StatementOptions, toText } from './statement.ts';
 
 /** The embedded database's only session. Whoever uses it holds its turn: see `exclusively`. */
 export interface EmbeddedSession {
   readonly query: RunStatement;
-  /** Runs `work` while nobody else uses the session; turns come in the order of asking. */
+  /** Runs a script of statements. */
+  exec(script: string): Promise<void>;
+  /** What PGlite offers beside statements; within a turn, as statements are. */
+  client(): PGlite;
+  /**
+   * Runs `work` while nobody else uses the session; turns come in the order of asking. After a panic the database is
+   * opened anew first, and when that fails `work` is not run: `database_unavailable`.
+   */
   exclusively<T>(work: () => Promise<T>): Promise<T>;
+  /** After the turns that were asked for. Leaves a database that has panicked as it is: its log is all it needs. */
+  close(): Promise<void>;
 }
 
 interface Prepared {
@@ -29,23 +40,55 @@ const { serialize } = protocol;
  * Sends statements over Postgres's own protocol, each prepared once and then bound and executed in one message.
  * PGlite's `query` parses and describes every statement anew in five messages; this takes about a third of the
  * time, which is most of an order's.
+ *
+ * Where Postgres panics, as it does when a full disk keeps it from a checkpoint or from its log, a server is started
+ * anew and takes up from its log what was committed. Here nothing is sent to it any more: what is left of the turn is
+ * refused, as on a connection that was lost, and a later turn opens the folder again by `reopen`. In memory there is
+ * nothing to open.
  */
-export function createEmbeddedSession(client: PGlite): EmbeddedSession {
+export function createEmbeddedSession(first: PGlite, reopen?: () => Promise<PGlite>): EmbeddedSession {
   const turns = new Mutex();
   /** By text, the least recently used first. */
   const statements = new Map<string, Prepared>();
   let made = 0;
+  let client = first;
+  let abortOf = stopAtAbort(first);
+  let panic: unknown;
+  let reopenAt = 0;
 
   async function send(...messages: Uint8Array[]) {
-    const bytes = new Uint8Array(Buffer.concat([...messages, serialize.sync()]));
-    const { messages: answers } = await client.execProtocol(bytes, { syncToFs: false });
-    return answers;
+    if (panic !== undefined) throw databaseUnavailable(panic);
+    try {
+      const bytes = new Uint8Array(Buffer.concat(messages));
+      const { messages: answers } = await client.execProtocol(bytes, { syncToFs: false });
+      const abort = abortOf();
+      if (abort !== undefined) throw abort;
+      return answers;
+    } catch (error) {
+      if (abortOf() === undefined) throw postgresFailure(error);
+      panic = error;
+      throw databaseUnavailable(panic);
+    }
+  }
+
+  async function recover(): Promise<void> {
+    if (reopen === undefined || performance.now() < reopenAt) throw databaseUnavailable(panic);
+    // What it did with a disk that is still full it would do again, and each time takes the memory of a new database.
+    reopenAt = performance.now() + EMBEDDED_REOPEN_MS;
+    client = await reopen();
+    abortOf = stopAtAbort(client);
+    statements.clear();
+    panic = undefined;
   }
 
   async function prepare(text: string): Promise<Prepared> {
     made += 1;
     const name = `s${made}`;
-    const answers = await send(serialize.parse({ name, text }), serialize.describe({ type: 'S', name }));
+    const answers = await send(
+      serialize.parse({ name, text }),
+      serialize.describe({ type: 'S', name }),
+      serialize.sync(),
+    );
     const description = answers.find((answer) => answer.name === 'rowDescription') as
       | RowDescription
       | undefined;
@@ -64,7 +107,7 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
     if (!oldest) return;
     const [text, { name }] = oldest;
     statements.delete(text);
-    await send(serialize.close({ type: 'S', name }));
+    await send(serialize.close({ type: 'S', name }), serialize.sync());
   }
 
   return {
@@ -77,7 +120,8 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
       }
       const { name, columns } = known ?? (await prepare(text));
       const values = params.map(toText);
-      const answers = await send(serialize.bind({ statement: name, values }), serialize.execute({}));
+      const messages = [serialize.bind({ statement: name, values }), serialize.execute({}), serialize.sync()];
+      const answers = await send(...messages);
       const rows: unknown[] = [];
       let affectedRows = 0;
       let command = '';
@@ -101,6 +145,18 @@ export function createEmbeddedSession(client: PGlite): EmbeddedSession {
       }
       return { rows: rows as Row[], affectedRows, command };
     },
-    exclusively: (work) => turns.runExclusive(work),
+    async exec(script) {
+      await send(serialize.query(script));
+    },
+    client: () => client,
+    exclusively: (work) =>
+      turns.runExclusive(async () => {
+        if (panic !== undefined) await recover();
+        return await work();
+      }),
+    close: () =>
+      turns.runExclusive(async () => {
+        if (panic === undefined) await client.close();
+      }),
   };
 }

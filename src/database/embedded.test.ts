@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -78,6 +78,64 @@ describe('embedded database', () => {
     const engine = await openEmbedded({ folder: open });
     expect((await stat(join(open, 'postgres'))).mode & 0o777).toBe(0o700);
     await engine.close();
+  });
+
+  it('is opened anew after a panic, and has what was committed and nothing else', async () => {
+    const panicked = join(folder, 'panicked');
+    const engine = await openEmbedded({ folder: panicked });
+    const database = engine.database('public');
+    await database.rows(sql`create table kept (n integer)`);
+    await database.rows(sql`insert into kept values (1)`);
+    // A checkpoint wants to write a file here, and panics as it does on a full disk.
+    const trap = join(panicked, 'postgres/pg_logical/replorigin_checkpoint.tmp');
+    await mkdir(trap);
+    const passedOver = database.transaction(async (tx) => {
+      await tx.rows(sql`insert into kept values (2)`);
+      await expect(tx.rows(sql`checkpoint`)).rejects.toMatchObject({ code: 'database_unavailable' });
+      await tx.rows(sql`insert into kept values (3)`);
+    });
+    await expect(passedOver).rejects.toMatchObject({ code: 'database_unavailable' });
+    await rmdir(trap);
+    expect(await database.rows(sql`select n from kept`)).toEqual([{ n: 1 }]);
+    await database.rows(sql`insert into kept values (4)`);
+    await engine.close();
+
+    const again = await openEmbedded({ folder: panicked });
+    expect(await again.database('public').rows(sql`select n from kept`)).toEqual([{ n: 1 }, { n: 4 }]);
+    await again.close();
+  });
+
+  it('does not hang when it panics in the middle of a commit', async () => {
+    const panicked = join(folder, 'panicked-in-commit');
+    const engine = await openEmbedded({ folder: panicked });
+    const database = engine.database('public');
+    await database.rows(sql`create table kept (n integer, noise text)`);
+    // Where the log goes on after its first 16 MiB. On a full disk there is no room for that file.
+    const traps = [2, 3].map((n) => join(panicked, `postgres/pg_wal/00000001000000000000000${n}`));
+    for (const trap of traps) await mkdir(trap, { recursive: true });
+    let acknowledged = 0;
+    const fill = async () => {
+      for (; acknowledged < 1_000; acknowledged += 1) {
+        await database.rows(sql`insert into kept values (${acknowledged},
+          (select string_agg(gen_random_uuid()::text, '') from generate_series(1, 10000)))`);
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'database_unavailable' });
+    for (const trap of traps) await rmdir(trap);
+    const [kept] = await database.rows<{ n: number }>(sql`select count(*)::int as n from kept`);
+    expect(kept!.n).toBeGreaterThanOrEqual(acknowledged);
+    await engine.close();
+  });
+
+  it('says of a folder whose database does not open which one it is, and lets it go', async () => {
+    const broken = join(folder, 'broken');
+    await mkdir(join(broken, 'postgres'), { recursive: true });
+    await writeFile(join(broken, 'postgres/PG_VERSION'), '18');
+    await expect(openEmbedded({ folder: broken })).rejects.toMatchObject({
+      code: 'database_unavailable',
+      cause: { message: expect.stringContaining(`${broken} does not open`) },
+    });
+    lockFolder(broken).close();
   });
 
   it('lets timers and sockets have their turn during a long row of transactions', async () => {

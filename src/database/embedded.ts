@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
@@ -11,6 +12,7 @@ import { embeddedFiles } from './embedded-files.ts';
 import { keepLog } from './embedded-log.ts';
 import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
+import { databaseUnavailable } from './postgres-errors.ts';
 import { type RunStatement, runRows } from './statement.ts';
 
 export interface EmbeddedOptions {
@@ -27,24 +29,41 @@ export const RESTORING = 'restoring';
 
 /**
  * Opens the embedded Postgres (PGlite) in `folder`, alone: a second opener, which would silently lose rows, is
- * refused with `database_locked`, and whoever would make a new shop where a restore was cut off, with
- * `restore_unfinished` (unavailable). The lock is an SQLite file held open, so the system frees it on `kill -9` too.
+ * refused with `database_locked`, whoever would make a new shop where a restore was cut off, with
+ * `restore_unfinished`, and a folder whose database does not open, with `database_unavailable` (all unavailable). The lock is an SQLite file held open, so the system frees it on `kill -9` too.
  */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Engine> {
   const lock = options.folder === undefined ? undefined : lockFolder(options.folder);
   try {
     if (options.folder !== undefined) refuseUnfinished(options.folder);
-    const durable = options.folder && {
-      fs: new DurableFolder(join(options.folder, 'postgres')),
-      startParams: durableStartParams,
-    };
-    const files = await embeddedFiles();
-    const client = await PGlite.create({ ...durable, ...files, loadDataDir: options.template });
+    const client = await openClient(options);
     return createEngine(client, options, () => lock?.close());
   } catch (error) {
     lock?.close();
     throw error;
   }
+}
+
+async function openClient({ folder, template }: EmbeddedOptions): Promise<PGlite> {
+  const durable = folder && {
+    fs: new DurableFolder(join(folder, 'postgres')),
+    startParams: durableStartParams,
+  };
+  const files = await embeddedFiles();
+  try {
+    return await PGlite.create({ ...durable, ...files, loadDataDir: template });
+  } catch (error) {
+    throw databaseUnavailable(await describeFailure(error, folder));
+  }
+}
+
+/** PGlite gives up in several ways, some of them no errors and most without a word of the usual reason. */
+async function describeFailure(error: unknown, folder: string | undefined): Promise<Error> {
+  const reason = error instanceof Error ? error.message : 'it gave up';
+  if (folder === undefined) return new Error(`it does not open: ${reason}`, { cause: error });
+  const { bavail, bsize } = await statfs(folder);
+  const left = Math.floor((bavail * bsize) / 1024 ** 2);
+  return new Error(`${folder} does not open: ${reason}; its disk has ${left} MB left`, { cause: error });
 }
 
 function refuseUnfinished(folder: string): void {
@@ -71,11 +90,8 @@ export function lockFolder(folder: string): DatabaseSync {
   }
 }
 
-function createEngine(
-  client: PGlite,
-  { folder, checkpointMs }: EmbeddedOptions,
-  release: () => void,
-): Engine {
+function createEngine(client: PGlite, options: EmbeddedOptions, release: () => void): Engine {
+  const { folder, checkpointMs } = options;
   // PGlite runs one transaction at a time; this bounds the line in front of it.
   let waiting = 0;
   let served = 0;
@@ -96,7 +112,8 @@ function createEngine(
     }
   }
 
-  const session = createEmbeddedSession(client);
+  const reopen = folder === undefined ? undefined : () => openClient({ folder });
+  const session = createEmbeddedSession(client, reopen);
   const letOthersIn = createBreath();
   const keptLog = folder === undefined ? undefined : keepLog(session, join(folder, 'postgres'), checkpointMs);
 
@@ -135,9 +152,7 @@ function createEngine(
       await inTurn(() =>
         transact((run) =>
           work({
-            exec: async (script) => {
-              await client.exec(script);
-            },
+            exec: session.exec,
             rows: (statement) => runRows(run, statement),
           }),
         ),
@@ -152,10 +167,10 @@ function createEngine(
     },
     async close() {
       keptLog?.stop();
-      await session.exclusively(() => client.close());
+      await session.close();
       release();
     },
-    dump: () => inTurn(() => client.dumpDataDir('none')),
+    dump: () => inTurn(() => session.client().dumpDataDir('none')),
     async beginCopy() {
       invariant(keptLog, 'only a database in a folder is copied');
       return await keptLog.beginCopy();
