@@ -7,7 +7,7 @@ import { printError } from './terminal.ts';
 /** What to look at, below what went wrong, for failures of a start that are mostly a setting. */
 const HINTS: Readonly<Record<string, string>> = {
   database_unavailable:
-    'DATABASE_URL says where it is and who logs in; a module may have one of its own, as ORDER_DATABASE_URL',
+    'Postgres is looked for where DATABASE_URL says, with the login in it; a module may have its own, as ORDER_DATABASE_URL',
   database_locked: 'stop the shop that runs on it first, or name another folder by DATA_DIR',
   EADDRINUSE: 'stop what listens there, or choose another port: PORT, OPS_PORT',
 };
