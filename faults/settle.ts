@@ -29,13 +29,20 @@ export async function openWork(sql: postgres.Sql): Promise<Record<string, number
 export async function settle(
   cluster: Cluster,
   boundMs: number,
-): Promise<{ tookMs: number; left: Readonly<Record<string, number>> }> {
+): Promise<{
+  tookMs: number;
+  left: Readonly<Record<string, number>>;
+  /** What was waited for at the end. */
+  last: Readonly<Record<string, number>>;
+}> {
   const startedMs = performance.now();
+  let last: Readonly<Record<string, number>> = {};
   return await cluster.query(async (sql) => {
     for (;;) {
       const left = await openWork(sql);
       const tookMs = performance.now() - startedMs;
-      if (Object.keys(left).length === 0 || tookMs > boundMs) return { tookMs, left };
+      if (Object.keys(left).length === 0 || tookMs > boundMs) return { tookMs, left, last };
+      last = left;
       await sleep(LOOK_MS);
     }
   });

@@ -40,7 +40,7 @@ export async function judge(
   say?.('looking whether all processes are whole');
   problems.push(...(await checkWhole(cluster)));
   say?.('waiting until nothing is under way');
-  const { tookMs, left } = await settle(cluster, settleMs);
+  const { tookMs, left, last } = await settle(cluster, settleMs);
   const open = Object.entries(left).map(([kind, count]) => `${count} ${kind}`);
   if (open.length > 0) problems.push(`still under way after ${settleMs} ms: ${open.join(', ')}`);
   say?.('checking the books');
@@ -60,7 +60,7 @@ export async function judge(
     duplicated: duplicated.length,
     worstStallMs: load.worstStallMs,
     problems,
-    notes: [`settled in ${Math.round(tookMs)} ms`],
+    notes: [`settled in ${Math.round(tookMs)} ms${waitedFor(last)}`],
   };
 }
 
@@ -117,4 +117,9 @@ function readLogs(cluster: Cluster): string[] {
     const bad = lines.filter((line) => FORBIDDEN.test(line)).map((line) => line.slice(0, 600));
     return told(`log of ${each.name}`, bad);
   });
+}
+
+function waitedFor(last: Readonly<Record<string, number>>): string {
+  const kinds = Object.entries(last).map(([kind, count]) => `${count} ${kind}`);
+  return kinds.length === 0 ? '' : ` (at last ${kinds.join(', ')})`;
 }
