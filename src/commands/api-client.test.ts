@@ -73,3 +73,14 @@ test('a shop that is not there is unavailable, and the reason is named', async (
   const failure = createApiClient('http://127.0.0.1:1', 0).request('GET', '/products');
   await expect(failure).rejects.toThrow('gave up after 1 attempts');
 });
+
+test('who is kept waiting is told why, once for all requests that wait', async () => {
+  replies = [{ status: 503, body: { code: 'database_unavailable' }, headers: { 'retry-after': '1' } }];
+  const told: string[] = [];
+  const client = createApiClient(url, 7_000, (sentence) => told.push(sentence));
+  const waiting = ['/products', '/orders'].map((path) => client.request('GET', path));
+  for (const outcome of await Promise.allSettled(waiting)) expect(outcome.status).toBe('rejected');
+  expect(told).toEqual([
+    expect.stringMatching(/^GET \S+: 503 database_unavailable; trying again since \d s, for 7 s at most$/),
+  ]);
+});

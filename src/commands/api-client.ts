@@ -4,6 +4,8 @@ import { sleep } from '../deadline.ts';
 const ATTEMPT_MS = 60_000;
 const BACKOFF_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
+/** Who waits this long for the shop should be told, and again this often. */
+const TELL_MS = 5_000;
 
 export interface ApiRequest {
   readonly token?: string;
@@ -39,7 +41,25 @@ export class ShopUnavailable extends Error {
  * connections, after 429 and 503 as `Retry-After` says, and after 409 `idempotency_key_in_flight`. So it must only
  * send what is safe to send twice: reads, keyed writes, and writes that refuse to be done again.
  */
-export function createApiClient(baseUrl: string, patienceMs: number): ApiClient {
+export function createApiClient(
+  baseUrl: string,
+  patienceMs: number,
+  /** Gets a sentence now and then while the shop keeps somebody waiting. */
+  tell: (sentence: string) => void = () => undefined,
+): ApiClient {
+  // Of all requests together: many wait at the same time, for the same reason.
+  let toldAt = Number.NEGATIVE_INFINITY;
+
+  function tellWait(what: string, reason: unknown, waitedMs: number): void {
+    const now = performance.now();
+    if (waitedMs < TELL_MS || now - toldAt < TELL_MS) return;
+    toldAt = now;
+    const seconds = Math.round(waitedMs / 1_000);
+    tell(
+      `${what}: ${describe(reason)}; trying again since ${seconds} s, for ${patienceMs / 1_000} s at most`,
+    );
+  }
+
   async function attempt(method: string, url: URL, request: ApiRequest): Promise<ApiAnswer> {
     const headers = new Headers(request.headers);
     if (request.token !== undefined) headers.set('authorization', `Bearer ${request.token}`);
@@ -55,7 +75,8 @@ export function createApiClient(baseUrl: string, patienceMs: number): ApiClient 
     async request(method, path, request = {}) {
       const url = new URL(path.startsWith('/api/') ? path : `/api/v1${path}`, baseUrl);
       const what = `${method} ${url.pathname}`;
-      const giveUpAt = performance.now() + patienceMs;
+      const startedAt = performance.now();
+      const giveUpAt = startedAt + patienceMs;
       for (let attempts = 1; ; attempts += 1) {
         const backoffMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** (attempts - 1));
         let waitMs = backoffMs;
@@ -75,6 +96,7 @@ export function createApiClient(baseUrl: string, patienceMs: number): ApiClient 
           });
         }
         await sleep(waitMs);
+        tellWait(what, reason, performance.now() - startedAt);
       }
     },
   };

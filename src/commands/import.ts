@@ -58,7 +58,7 @@ Examples:
 
 /** Imports with a progress bar and prints what came of it; returns how many lines failed. */
 export async function runImport(url: string, credentials: Credentials, catalogue: Blob): Promise<number> {
-  const client = createApiClient(url, PATIENCE_MS);
+  const client = createApiClient(url, PATIENCE_MS, printError);
   const staff = await signIn(client, credentials);
   const startedMs = performance.now();
   const progress = createProgress({ label: 'import', unit: 'lines' });

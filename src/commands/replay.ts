@@ -8,7 +8,7 @@ import { reportReplay } from './replay-report.ts';
 import { replayTrade } from './replay-trade.ts';
 import { addSettings, commandLog, configOf } from './setting-options.ts';
 import { reachShop, type TargetShop } from './target-shop.ts';
-import { print } from './terminal.ts';
+import { print, printError } from './terminal.ts';
 import { readTrade, type TradeOrder } from './trade-file.ts';
 
 /** Enough to keep both cores of a small machine busy; more only waits in the shop. */
@@ -74,7 +74,7 @@ export async function runReplay(
 ): Promise<number> {
   const { concurrency, currency } = options;
   const result = await replayTrade({
-    client: createApiClient(target.url, PATIENCE_MS),
+    client: createApiClient(target.url, PATIENCE_MS, printError),
     orders,
     currency,
     concurrency,
