@@ -47,8 +47,11 @@ function createControlClient(info: ControlInfo): RunningShop {
       });
     });
     if (response.ok) return response;
-    const text = await response.text();
-    throw new CommandError(exitCodes.failed, `the running shop refused ${path}: ${response.status} ${text}`);
+    const reason = reasonIn(await response.text());
+    throw new CommandError(
+      exitCodes.failed,
+      `the running shop could not do it (${response.status}): ${reason}`,
+    );
   }
   const count = async (path: string, body: object) =>
     ((await (await send('POST', path, body)).json()) as { count: number }).count;
@@ -81,6 +84,15 @@ function createControlClient(info: ControlInfo): RunningShop {
     },
     orders: { rebuild: () => count('/orders/rebuild', {}) },
   };
+}
+
+/** What the door answers is `{message}`; a stranger between us and it may answer anything. */
+function reasonIn(text: string): string {
+  try {
+    return String((JSON.parse(text) as { message?: unknown }).message ?? text);
+  } catch {
+    return text;
+  }
 }
 
 async function* readFindings(input: Readable): AsyncIterable<Finding> {

@@ -72,7 +72,9 @@ async function* gunzip(source: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
     yield* pipeline(Readable.from(source), createGunzip(), () => undefined);
   } catch (error) {
     const isOfZlib = /^Z_/.test((error as NodeJS.ErrnoException).code ?? '');
-    throw isOfZlib ? damaged('its bytes were altered or cut off', error) : error;
+    if (!isOfZlib) throw error;
+    const isGzip = !/incorrect header check/.test((error as Error).message);
+    throw damaged(isGzip ? 'its bytes were altered or cut off' : 'it is no backup', error);
   }
 }
 

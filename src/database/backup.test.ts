@@ -132,6 +132,15 @@ describe('a backup', () => {
     await vi.waitFor(backUp, { timeout: 20_000 });
   });
 
+  it('is not what is no archive at all', async () => {
+    const file = fileIn('letter.txt');
+    writeFileSync(file, 'Dear shop,');
+    await expect(verifyBackup(file)).rejects.toMatchObject({
+      code: 'backup_damaged',
+      message: 'it is no backup',
+    });
+  });
+
   it('that was altered anywhere, or cut off, is refused', async () => {
     const file = await backUp();
     const bytes = readFileSync(file);
