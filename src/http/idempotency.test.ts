@@ -226,9 +226,15 @@ describe('a key', () => {
 describe('while the first request runs', () => {
   it('another with its key is told so', async () => {
     const key = newKey();
+    const started = Promise.withResolvers<void>();
     const gate = Promise.withResolvers<Answer>();
-    work = () => gate.promise;
+    work = () => {
+      started.resolve();
+      return gate.promise;
+    };
     const first = post('/things', { key });
+    // Two requests that are sent at once may come in either order.
+    await started.promise;
     const second = await post('/things', { key });
     expect(second.status).toBe(409);
     expect(codeOf(second)).toBe('idempotency_key_in_flight');
