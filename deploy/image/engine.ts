@@ -1,8 +1,13 @@
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { printError } from '../../src/commands/terminal.ts';
+import { sleep } from '../../src/deadline.ts';
 import type { Base } from './base.ts';
 import { type Ended, run, tryRun } from './run.ts';
+
+const REMOVE_ATTEMPTS = 20;
+const REMOVE_EVERY_MS = 500;
 
 /** Podman with images and volumes of its own, which end with it. */
 export interface Engine {
@@ -118,9 +123,26 @@ export function createEngine(): Engine {
       await tryPodman('image', 'umount', '--all');
       // Overlays are mounted below a mount of the store on itself.
       await tryRun('umount', ['--recursive', join(folder, 'store/overlay')]);
-      rmSync(folder, { recursive: true, force: true });
+      await removeFolder(folder);
     },
   };
+}
+
+/** A mount that was let go may be busy for a moment longer. What still stays then says nothing of the image. */
+async function removeFolder(folder: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (attempt === REMOVE_ATTEMPTS) {
+        printError(`${folder} could not be removed: ${String(error)}`);
+        return;
+      }
+      await tryRun('umount', ['--recursive', '--lazy', join(folder, 'store/overlay')]);
+      await sleep(REMOVE_EVERY_MS);
+    }
+  }
 }
 
 function containerOf(id: string, podman: (...args: string[]) => Promise<Ended>): Container {
