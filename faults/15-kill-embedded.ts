@@ -8,7 +8,7 @@ import { checkBooks } from './check-books.ts';
 import { queryFolder } from './embedded-sql.ts';
 import { type Fault, type FaultContext, type FaultResult, pickNumber } from './fault.ts';
 import { type Load, startLoad } from './load.ts';
-import { openWork } from './settle.ts';
+import { describeWork, openWork } from './settle.ts';
 import { FORBIDDEN, told } from './verdict.ts';
 
 const ORDERS = 500;
@@ -120,11 +120,10 @@ async function settleFolder(
   for (;;) {
     await sleep(BETWEEN_LOOKS_MS);
     const problems = await shop.stop();
-    const open = Object.entries(await queryFolder(dataDir, openWork));
+    const open = describeWork(await queryFolder(dataDir, openWork));
     const tookMs = performance.now() - startedMs;
-    if (problems.length > 0 || open.length === 0) return { tookMs, problems };
-    const kinds = open.map(([kind, count]) => `${count} ${kind}`).join(', ');
-    if (tookMs > SETTLE_MS) return { tookMs, problems: [`still under way after ${SETTLE_MS} ms: ${kinds}`] };
+    if (problems.length > 0 || open === '') return { tookMs, problems };
+    if (tookMs > SETTLE_MS) return { tookMs, problems: [`still under way after ${SETTLE_MS} ms: ${open}`] };
     await shop.start();
   }
 }

@@ -22,6 +22,13 @@ export async function openWork(sql: postgres.Sql): Promise<Record<string, number
   return Object.fromEntries(rows.filter(({ count }) => count > 0).map(({ kind, count }) => [kind, count]));
 }
 
+/** As `2 orders deliveries, 1 sagas`; empty when nothing is under way. */
+export function describeWork(work: Readonly<Record<string, number>>): string {
+  return Object.entries(work)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
+}
+
 /**
  * Waits until nothing is under way any more. Resolves with how long that took, and with what is left when the bound
  * passed; a database that does not answer counts as everything left.

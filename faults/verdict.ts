@@ -3,7 +3,7 @@ import { checkBooks } from './check-books.ts';
 import type { Cluster } from './cluster.ts';
 import type { FaultResult } from './fault.ts';
 import type { Load } from './load.ts';
-import { settle } from './settle.ts';
+import { describeWork, settle } from './settle.ts';
 import { isReady } from './shop-process.ts';
 
 /** A saga is tried forward for 60 s and then turned back; leases, backoffs and sweeps come on top. */
@@ -41,8 +41,9 @@ export async function judge(
   problems.push(...(await checkWhole(cluster)));
   say?.('waiting until nothing is under way');
   const { tookMs, left, last } = await settle(cluster, settleMs);
-  const open = Object.entries(left).map(([kind, count]) => `${count} ${kind}`);
-  if (open.length > 0) problems.push(`still under way after ${settleMs} ms: ${open.join(', ')}`);
+  const open = describeWork(left);
+  const waitedFor = describeWork(last);
+  if (open !== '') problems.push(`still under way after ${settleMs} ms: ${open}`);
   say?.('checking the books');
   const { lost, duplicated, wrong } = await checkBooks(cluster, load.orders);
   problems.push(...told('lost', lost), ...told('duplicated', duplicated), ...told('wrong', wrong));
@@ -60,7 +61,7 @@ export async function judge(
     duplicated: duplicated.length,
     worstStallMs: load.worstStallMs,
     problems,
-    notes: [`settled in ${Math.round(tookMs)} ms${waitedFor(last)}`],
+    notes: [`settled in ${Math.round(tookMs)} ms${waitedFor === '' ? '' : ` (at last ${waitedFor})`}`],
   };
 }
 
@@ -117,9 +118,4 @@ function readLogs(cluster: Cluster): string[] {
     const bad = lines.filter((line) => FORBIDDEN.test(line)).map((line) => line.slice(0, 600));
     return told(`log of ${each.name}`, bad);
   });
-}
-
-function waitedFor(last: Readonly<Record<string, number>>): string {
-  const kinds = Object.entries(last).map(([kind, count]) => `${count} ${kind}`);
-  return kinds.length === 0 ? '' : ` (at last ${kinds.join(', ')})`;
 }

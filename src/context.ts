@@ -35,8 +35,8 @@ export function noteIds(ids: WorkIds): void {
   Object.assign(currentContext()?.ids ?? {}, ids);
 }
 
-/** The order that an input or an event names, by the member that all contracts use. */
-export function orderIdIn(data: unknown): string | undefined {
-  if (typeof data !== 'object' || data === null || !('orderId' in data)) return undefined;
-  return typeof data.orderId === 'string' ? data.orderId : undefined;
+/** `known`, and the order that an input or an event names by the member that all contracts use. */
+export function withOrderOf(data: unknown, known: WorkIds = {}): WorkIds {
+  if (typeof data !== 'object' || data === null || !('orderId' in data)) return known;
+  return typeof data.orderId === 'string' ? { ...known, orderId: data.orderId } : known;
 }

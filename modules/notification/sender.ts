@@ -1,6 +1,6 @@
 import type { orderContract } from '#modules/order/contract';
 import type { userContract } from '#modules/user/contract';
-import { orderIdIn, type RequestContext, runInContext } from '#platform/context';
+import { type RequestContext, runInContext, withOrderOf } from '#platform/context';
 import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError, isUnavailable } from '#platform/errors';
 import type { ModuleContext } from '#platform/module';
@@ -215,8 +215,7 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
 
 /** A mail goes on with the trace of its event. */
 function contextOf({ id, about, trace }: ClaimedMail): RequestContext {
-  const orderId = orderIdIn(about.data);
-  const ids = orderId === undefined ? { eventId: id } : { eventId: id, orderId };
+  const ids = withOrderOf(about.data, { eventId: id });
   return { requestId: `mail-${id}`, ...(parseTrace(trace) ?? newTrace()), ids };
 }
 

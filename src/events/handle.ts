@@ -1,4 +1,4 @@
-import { currentContext, orderIdIn, type WorkIds } from '../context.ts';
+import { currentContext, type WorkIds, withOrderOf } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
 import { isUnavailable } from '../errors.ts';
@@ -50,8 +50,8 @@ export async function handle(
 
 /** A stream is named by what it is of, as `order:<id>`; payments and products tell their order among their data. */
 function idsOf({ id, stream, data }: EventEnvelope): WorkIds {
-  const orderId = stream.startsWith('order:') ? stream.slice('order:'.length) : orderIdIn(data);
-  return orderId === undefined ? { eventId: id } : { eventId: id, orderId };
+  if (!stream.startsWith('order:')) return withOrderOf(data, { eventId: id });
+  return { eventId: id, orderId: stream.slice('order:'.length) };
 }
 
 /** A module whose events are delivered. */

@@ -1,5 +1,5 @@
 import { uuidv7 } from 'uuidv7';
-import { currentContext, orderIdIn, runInContext } from '../context.ts';
+import { currentContext, runInContext, withOrderOf } from '../context.ts';
 import { refuseInsideTransaction } from '../database/scope.ts';
 import { withDeadline } from '../deadline.ts';
 import { AppError, invariant } from '../errors.ts';
@@ -39,9 +39,8 @@ async function invoke(
   // Nobody waits for it any more, and between processes it would not be sent either.
   if (leftMs <= 0) throw new AppError('unavailable', 'timeout', `no time is left to call ${name}`);
   const timeoutMs = Math.min(spec.timeoutMs ?? CALL_TIMEOUT_MS, leftMs);
-  const orderId = orderIdIn(parsed.data);
   // A batch calls for several orders under one context: each call gets ids of its own.
-  const ids = orderId === undefined ? context.ids : { ...context.ids, orderId };
+  const ids = withOrderOf(parsed.data, context.ids);
   const work = runInContext({ ...context, ids, deadlineAt: startedAt + timeoutMs, depth }, () =>
     implement(parsed.data),
   );

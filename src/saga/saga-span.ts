@@ -1,4 +1,4 @@
-import { currentContext, orderIdIn } from '../context.ts';
+import { currentContext, withOrderOf } from '../context.ts';
 import { enter, span } from '../telemetry/trace.ts';
 import { parseTrace } from '../telemetry/trace-context.ts';
 import type { HeldSaga } from './journal.ts';
@@ -12,10 +12,9 @@ export async function driveInSpan(saga: HeldSaga, drive: () => Promise<void>): P
   const begun = parseTrace(saga.trace);
   const here = currentContext();
   const parent = here !== undefined && here.traceId === begun?.traceId ? here : begun;
-  const orderId = orderIdIn(saga.data);
   const context = {
     requestId: here?.requestId ?? `saga-${saga.id}`,
-    ids: orderId === undefined ? {} : { orderId },
+    ids: withOrderOf(saga.data),
   };
   const attributes = {
     'banyan.saga': saga.name,
