@@ -22,6 +22,9 @@ export const CONNECTIONS = 10_000;
 /** Requests being answered at once; beyond it a caller is better served by 503 than by a queue. */
 export const REQUESTS_IN_FLIGHT = 1_000;
 
+/** What waits for its turn in a batch: more than all requests in flight could ask for, so only a fault gets there. */
+export const BATCH_WAITING = 10_000;
+
 /** A local call that takes longer has lost its caller: the edge answers within 30 s at most. */
 export const CALL_TIMEOUT_MS = 30_000;
 

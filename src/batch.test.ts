@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import { createBatch } from './batch.ts';
+import { currentContext, runInContext } from './context.ts';
+import { AppError } from './errors.ts';
+import { BATCH_WAITING } from './limits.ts';
+import { newTrace } from './telemetry/trace-context.ts';
+
+/** A batch that doubles numbers, and remembers its runs. */
+function doubling(options: {
+  max?: number;
+  lanes?: number;
+  failure?: (items: readonly number[]) => unknown;
+}) {
+  const runs: number[][] = [];
+  const double = createBatch<number, number>({
+    max: options.max ?? 100,
+    lanes: options.lanes,
+    async run(items) {
+      runs.push([...items]);
+      await new Promise(setImmediate);
+      const failure = options.failure?.(items);
+      if (failure !== undefined) throw failure;
+      return items.map((item) => 2 * item);
+    },
+  });
+  return { runs, double };
+}
+
+describe('a batch', () => {
+  test('runs what comes at once together, and gives each its own result', async () => {
+    const { runs, double } = doubling({});
+    expect(await Promise.all([1, 2, 3].map(double))).toEqual([2, 4, 6]);
+    expect(runs).toEqual([[1, 2, 3]]);
+  });
+
+  test('gathers what comes during a run, up to its bound', async () => {
+    const { runs, double } = doubling({ max: 2 });
+    expect(await Promise.all([1, 2, 3, 4, 5].map(double))).toEqual([2, 4, 6, 8, 10]);
+    expect(runs).toEqual([[1, 2], [3, 4], [5]]);
+  });
+
+  test('goes on after it was idle', async () => {
+    const { runs, double } = doubling({});
+    expect(await double(1)).toBe(2);
+    expect(await double(2)).toBe(4);
+    expect(runs).toEqual([[1], [2]]);
+  });
+
+  test('tries each alone when a run failed for one of them', async () => {
+    const failure = (items: readonly number[]) => (items.includes(2) ? new Error('no twos') : undefined);
+    const { runs, double } = doubling({ failure });
+    const results = await Promise.allSettled([1, 2, 3].map(double));
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(runs).toEqual([[1, 2, 3], [1], [2], [3]]);
+  });
+
+  test('repeats nothing whose outcome is unknown', async () => {
+    const { runs, double } = doubling({ failure: () => new AppError('unavailable', 'lost', 'lost') });
+    const results = await Promise.allSettled([1, 2].map(double));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(runs).toEqual([[1, 2]]);
+  });
+
+  test('takes a run that forgot a result for a bug', async () => {
+    const forgetful = createBatch<number, number>({ max: 9, run: async (items) => items.slice(1) });
+    await expect(forgetful(1)).rejects.toThrow('a batch has a result for each item');
+  });
+
+  test('runs in the context of its first item', async () => {
+    const seen: (string | undefined)[] = [];
+    const tell = createBatch<string, undefined>({
+      max: 1,
+      async run(items) {
+        seen.push(currentContext()?.requestId);
+        return items.map(() => undefined);
+      },
+    });
+    const from = (requestId: string) => runInContext({ requestId, ...newTrace() }, () => tell(requestId));
+    await Promise.all(['a', 'b', 'c'].map(from));
+    expect(seen).toEqual(['a', 'b', 'c']);
+  });
+
+  test('refuses past its bound', async () => {
+    const { double } = doubling({});
+    const all = Array.from({ length: BATCH_WAITING + 1 }, (_, index) => double(index));
+    const results = await Promise.allSettled(all);
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+    expect(results.at(-1)).toMatchObject({ reason: { code: 'overloaded' } });
+  });
+});

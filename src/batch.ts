@@ -1,0 +1,67 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { AppError, invariant, isUnavailable } from './errors.ts';
+import { BATCH_WAITING, OVERLOAD_RETRY_SECONDS } from './limits.ts';
+
+/**
+ * Does for many callers at once what each of them asked for alone: what comes while a run is under way waits for the
+ * next one, so a run grows with the load, and nobody waits when there is none. A commit, a round trip and a hot row's
+ * lock then cost many callers what they cost one.
+ *
+ * `run` gives a result for each item, in their order, and its work is all done or not at all. When it fails and that
+ * says what happened, each of its items is tried alone, so that none fails for another's sake; an outcome that is
+ * unknown (`unavailable`) is everybody's. It runs in the context of its first item. Fails with `overloaded`
+ * (unavailable) past BATCH_WAITING items.
+ */
+export function createBatch<Item, Result>(options: {
+  run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /** Items of one run at most. */
+  max: number;
+  /** Runs at once; 1 unless given. */
+  lanes?: number;
+}): (item: Item) => Promise<Result> {
+  const { run, max, lanes = 1 } = options;
+  const waiting: Entry<Item, Result>[] = [];
+  let running = 0;
+
+  async function runTogether(entries: readonly Entry<Item, Result>[]): Promise<void> {
+    const first = entries[0]!;
+    try {
+      const results = await first.inContext(() => run(entries.map(({ item }) => item)));
+      invariant(results.length === entries.length, 'a batch has a result for each item');
+      for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
+    } catch (error) {
+      if (entries.length === 1 || isUnavailable(error)) for (const { reject } of entries) reject(error);
+      else for (const entry of entries) await runTogether([entry]);
+    }
+  }
+
+  async function lane(): Promise<void> {
+    while (waiting.length > 0) await runTogether(waiting.splice(0, max));
+    running -= 1;
+  }
+
+  return (item) => {
+    if (waiting.length >= BATCH_WAITING) return Promise.reject(overloaded());
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    waiting.push({ item, resolve, reject, inContext: AsyncLocalStorage.snapshot() });
+    if (running < lanes) {
+      running += 1;
+      // After all that came in with this one has been read.
+      setImmediate(lane);
+    }
+    return promise;
+  };
+}
+
+interface Entry<Item, Result> {
+  readonly item: Item;
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+  readonly inContext: <T>(work: () => T) => T;
+}
+
+function overloaded(): AppError {
+  return new AppError('unavailable', 'overloaded', 'too much of this is under way', {
+    retryAfterSeconds: OVERLOAD_RETRY_SECONDS,
+  });
+}
