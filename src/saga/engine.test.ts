@@ -16,7 +16,10 @@ interface Trip {
   readonly fail?: string;
 }
 
-/** A saga of two steps that writes down what happens; `answers` decides what each step says, call by call. */
+/**
+ * A saga of two steps that writes down what happens, an ending when it is committed; `answers` decides what each step
+ * says, call by call.
+ */
 function createTrip(answers: { hotel?: (() => StepResult)[]; flight?: (() => StepResult)[] } = {}) {
   const trail: string[] = [];
   const step = (name: 'hotel' | 'flight') => ({
@@ -32,14 +35,14 @@ function createTrip(answers: { hotel?: (() => StepResult)[]; flight?: (() => Ste
   const definition: SagaDefinition<Trip> = {
     name: 'trip',
     steps: [step('hotel'), step('flight')],
-    async complete() {
-      trail.push('complete');
+    async complete(tx) {
+      tx.onCommit(() => trail.push('complete'));
     },
     async turn(_tx, _data, reason) {
       trail.push(`turn ${reason.code}`);
     },
-    async compensated(_tx, _data, reason) {
-      trail.push(`compensated ${reason.code}`);
+    async compensated(tx, _data, reason) {
+      tx.onCommit(() => trail.push(`compensated ${reason.code}`));
     },
   };
   return { definition, trail };
@@ -256,6 +259,15 @@ describe('saga engine', () => {
       reason: { code: 'cancelled' },
     });
     expect(trail).toEqual(['turn cancelled', 'undo hotel', 'compensated cancelled']);
+  });
+
+  it('tells what its end had to tell, once and only to who drove it there', async () => {
+    const { definition } = createTrip();
+    const telling = { ...definition, complete: async () => 'bon voyage' };
+    const created = createEngine(telling);
+    const { id } = await begin(created, telling);
+    expect(await created.sagas.settle(id, 1000)).toEqual({ state: 'completed', told: 'bon voyage' });
+    expect(await created.sagas.settle(id, 1000)).toEqual({ state: 'completed' });
   });
 
   it('is finished by the sweeper of another process when its own is gone', async () => {

@@ -74,23 +74,24 @@ export function createSagaEngine(options: {
     return definition;
   }
 
-  async function driveHeld(saga: HeldSaga): Promise<void> {
+  /** Where the saga stands after it; undefined when somebody else has taken it over. */
+  async function driveHeld(saga: HeldSaga): Promise<SagaOutcome | undefined> {
     const heartbeat = setInterval(() => {
       journal
         .renew(saga)
         .catch((error: unknown) => log.warn({ err: error, sagaId: saga.id }, 'lease not renewed'));
     }, SAGA_LEASE_MS / 3);
     try {
-      if (saga.state === 'running') await goForward(saga);
-      else await goBack(saga);
+      return await (saga.state === 'running' ? goForward(saga) : goBack(saga));
     } catch (error) {
       if (!(error instanceof LeaseLost)) throw error;
+      return undefined;
     } finally {
       clearInterval(heartbeat);
     }
   }
 
-  async function goForward(saga: HeldSaga): Promise<void> {
+  async function goForward(saga: HeldSaga): Promise<SagaOutcome> {
     const definition = definitionOf(saga);
     let index = 0;
     try {
@@ -100,21 +101,19 @@ export function createSagaEngine(options: {
           return await turn(saga, result.reason, result.undo ? index : index - 1);
         }
         if (result.state === 'waiting') {
-          if (!(await journal.letGo(saga, 'woken'))) await giveUp(saga);
-          return;
+          return (await journal.letGo(saga, 'woken')) ? { state: 'waiting' } : await giveUp(saga);
         }
       }
-      await database.transaction(async (tx) => {
-        await end(tx, saga, 'completed');
-        await definition.complete(tx, saga.data);
-      });
+      const told = await database.transaction((tx) =>
+        ending(tx, saga, 'completed', () => definition.complete(tx, saga.data)),
+      );
+      return { state: 'completed', told };
     } catch (error) {
       if (error instanceof LeaseLost) throw error;
       const step = definition.steps[index]?.name ?? 'complete';
       logFailure(error, saga, step);
       const retryMs = backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS);
-      if (await journal.letGo(saga, { retryMs })) return;
-      await giveUp(saga);
+      return (await journal.letGo(saga, { retryMs })) ? { state: 'open' } : await giveUp(saga);
     }
   }
 
@@ -122,47 +121,61 @@ export function createSagaEngine(options: {
    * Turns back a saga whose deadline has passed. All its steps are undone and not just those that this driver ran:
    * one before it may have got further, or be stopped in the middle of a later step.
    */
-  async function giveUp(saga: HeldSaga): Promise<void> {
-    await turn(saga, { code: ABANDONED }, definitionOf(saga).steps.length - 1);
+  async function giveUp(saga: HeldSaga): Promise<SagaOutcome> {
+    return await turn(saga, { code: ABANDONED }, definitionOf(saga).steps.length - 1);
   }
 
   /** Writes down that the saga turns back, then undoes from step `last` to the first. */
-  async function turn(saga: HeldSaga, reason: SagaReason, last: number): Promise<void> {
+  async function turn(saga: HeldSaga, reason: SagaReason, last: number): Promise<SagaOutcome> {
     const definition = definitionOf(saga);
     const turned = await database.transaction(async (tx) => {
       const held = await journal.turn(tx, saga, reason, last);
       if (!held) throw new LeaseLost();
       await definition.turn?.(tx, saga.data, reason);
-      if (last >= 0) return held;
+      if (last >= 0) return { held };
       // Nothing to undo: the decision and the end are one commit.
-      await end(tx, held, 'compensated');
-      await definition.compensated(tx, saga.data, reason);
-      return undefined;
+      return {
+        told: await ending(tx, held, 'compensated', () => definition.compensated(tx, saga.data, reason)),
+      };
     });
-    if (turned) await goBack(turned);
+    if (turned.held) return await goBack(turned.held);
+    return { state: 'compensated', reason, told: turned.told };
   }
 
-  async function goBack(saga: HeldSaga): Promise<void> {
+  async function goBack(saga: HeldSaga): Promise<SagaOutcome> {
     const definition = definitionOf(saga);
     const reason = saga.reason ?? { code: ABANDONED };
     let index = Math.min(saga.step, definition.steps.length - 1);
     try {
       for (; index >= 0; index -= 1) await undoStep(definition.steps[index], saga.data, reason);
-      await database.transaction(async (tx) => {
-        await end(tx, saga, 'compensated');
-        await definition.compensated(tx, saga.data, reason);
-      });
+      const told = await database.transaction((tx) =>
+        ending(tx, saga, 'compensated', () => definition.compensated(tx, saga.data, reason)),
+      );
+      return { state: 'compensated', reason, told };
     } catch (error) {
       if (error instanceof LeaseLost) throw error;
       logFailure(error, saga, `undo ${definition.steps[index]?.name ?? 'end'}`);
       await journal.putOff(saga, backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS));
+      return { state: 'open' };
     }
   }
 
-  async function end(tx: Transaction, saga: HeldSaga, outcome: SagaEnd): Promise<void> {
+  /** Ends the saga along with `work`, and gives what that tells: neither waits for the other's answer. */
+  async function ending(
+    tx: Transaction,
+    saga: HeldSaga,
+    outcome: SagaEnd,
+    work: () => Promise<unknown>,
+  ): Promise<unknown> {
+    const [seconds, told] = await Promise.all([endOf(tx, saga, outcome), work()]);
+    tx.onCommit(() => options.onEnd?.(saga.name, outcome, seconds));
+    return told;
+  }
+
+  async function endOf(tx: Transaction, saga: HeldSaga, outcome: SagaEnd): Promise<number> {
     const seconds = await journal.end(tx, saga, outcome);
     if (seconds === undefined) throw new LeaseLost();
-    tx.onCommit(() => options.onEnd?.(saga.name, outcome, seconds));
+    return seconds;
   }
 
   function logFailure(error: unknown, saga: HeldSaga, step: string): void {
@@ -176,8 +189,9 @@ export function createSagaEngine(options: {
     started.delete(id);
     const saga = mine ?? (await journal.lease(id));
     if (saga) {
-      await driveInSpan(saga, () => driveHeld(saga));
+      const reached = await driveInSpan(saga, () => driveHeld(saga));
       changed(id);
+      if (reached) return reached;
     }
     const outcome = await journal.outcome(id);
     invariant(outcome, `saga ${id} exists`);
@@ -197,6 +211,16 @@ export function createSagaEngine(options: {
       .finally(() => active.delete(id));
     active.set(id, work);
     return await work;
+  }
+
+  /** The same for whoever waits no longer than `waitMs`: then it is `open`, and goes on. */
+  async function driveFor(id: string, waitMs: number): Promise<SagaOutcome> {
+    const { promise, resolve } = Promise.withResolvers<SagaOutcome>();
+    const late = setTimeout(() => resolve({ state: 'open' }), waitMs);
+    void drive(id).then(resolve);
+    const outcome = await promise;
+    clearTimeout(late);
+    return outcome;
   }
 
   async function driveDue(): Promise<SagaOutcome[]> {
@@ -249,10 +273,7 @@ export function createSagaEngine(options: {
       const endsAt = performance.now() + timeoutMs;
       for (let pollMs = SETTLE_POLL_MS; ; pollMs = Math.min(2 * pollMs, SETTLE_POLL_MAX_MS)) {
         const leftMs = Math.max(0, endsAt - performance.now());
-        const timer = new AbortController();
-        const late = sleep(leftMs, timer.signal).then((): SagaOutcome => ({ state: 'open' }));
-        const outcome = await Promise.race([drive(id), late]);
-        timer.abort();
+        const outcome = await driveFor(id, leftMs);
         if (outcome.state === 'completed' || outcome.state === 'compensated') return outcome;
         if (leftMs === 0 || (settleOptions.untilWaiting && outcome.state === 'waiting')) return outcome;
         await nextChange(id, Math.min(pollMs, leftMs));

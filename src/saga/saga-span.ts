@@ -8,7 +8,7 @@ import type { SagaReason, SagaStep, StepResult } from './saga.ts';
  * Drives a saga as a span of its request's trace, below the request itself while that drives it. It goes on after the
  * request has ended, so it has the trace but not the deadline.
  */
-export async function driveInSpan(saga: HeldSaga, drive: () => Promise<void>): Promise<void> {
+export async function driveInSpan<T>(saga: HeldSaga, drive: () => Promise<T>): Promise<T> {
   const begun = parseTrace(saga.trace);
   const here = currentContext();
   const parent = here !== undefined && here.traceId === begun?.traceId ? here : begun;
@@ -22,7 +22,7 @@ export async function driveInSpan(saga: HeldSaga, drive: () => Promise<void>): P
     'banyan.saga.state': saga.state,
     'banyan.attempts': saga.attempts,
   };
-  await enter(`saga ${saga.name}`, { attributes, parent }, context, drive);
+  return await enter(`saga ${saga.name}`, { attributes, parent }, context, drive);
 }
 
 /** A step that answers "no" is no error; its span says why. */

@@ -36,17 +36,18 @@ export interface SagaStep<Data> {
 export interface SagaDefinition<Data> {
   readonly name: string;
   readonly steps: readonly SagaStep<Data>[];
-  /** In the transaction that ends the saga well. */
-  complete(tx: Transaction, data: Data): Promise<void>;
+  /** In the transaction that ends the saga well, and perhaps in one that rolls back because another driver has. What it resolves with is told to whoever awaits the end here. */
+  complete(tx: Transaction, data: Data): Promise<unknown>;
   /** In the transaction that decides to turn back, before any step is undone. */
   turn?(tx: Transaction, data: Data, reason: SagaReason): Promise<void>;
-  /** In the transaction that ends the saga after every undo. */
-  compensated(tx: Transaction, data: Data, reason: SagaReason): Promise<void>;
+  /** In the transaction that ends the saga after every undo; resolves as `complete` does. */
+  compensated(tx: Transaction, data: Data, reason: SagaReason): Promise<unknown>;
 }
 
+/** `told` is what the ending transaction had to tell; only where it was driven to its end in this process, just now. */
 export type SagaOutcome =
-  | { readonly state: 'completed' }
-  | { readonly state: 'compensated'; readonly reason: SagaReason }
+  | { readonly state: 'completed'; readonly told?: unknown }
+  | { readonly state: 'compensated'; readonly reason: SagaReason; readonly told?: unknown }
   /** Not ended yet: a step's outcome is unknown, or another process drives it. */
   | { readonly state: 'open' }
   /** Not ended yet: a step waits for an answer that comes by itself. */
