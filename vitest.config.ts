@@ -1,7 +1,7 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
 // These talk to Postgres and Redis, so they run in the project that has them.
-const onServers = ['{src,build,faults,equivalence}/**/*.db.test.ts'];
+const onServers = ['{src,build,faults,equivalence,bench}/**/*.db.test.ts'];
 // What touches a database behaves alike on the embedded one and on Postgres, so it is tested on both.
 const onBoth = [
   'modules/**/*.test.ts',
@@ -22,7 +22,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'embedded',
-          include: ['{src,modules,deploy,equivalence}/**/*.test.ts'],
+          include: ['{src,modules,deploy,equivalence,bench}/**/*.test.ts'],
           exclude: [...configDefaults.exclude, ...onServers],
         },
       },
