@@ -15,7 +15,36 @@ export function jsonRows(values: readonly object[]): SQL {
 
 /** Passes a list of strings as one parameter, for `= any(...)`. */
 export function textArray(values: readonly string[]): SQL {
-  return sql`array(select jsonb_array_elements_text(${JSON.stringify(values)}::text::jsonb))`;
+  return array('text', values);
+}
+
+/** A list of values of one Postgres type. */
+export type List =
+  | readonly [type: 'text' | 'uuid', values: readonly string[]]
+  | readonly [type: 'bigint', values: readonly number[]]
+  | readonly [type: 'boolean', values: readonly boolean[]];
+
+/**
+ * Passes lists of one length as a table with a column each, for `from ${listRows(...)} as n(id, quantity)`. One
+ * parameter for each, whatever the length.
+ *
+ * The limit is that length. By a limit that it does not know Postgres takes the table for short, so it plans the
+ * statement once for all lists, and looks up what is joined by its key. Without one it plans anew at each call,
+ * as the list might be long, or reads the whole of tables that are small.
+ */
+export function listRows(...lists: readonly [List, ...List[]]): SQL {
+  const arrays = lists.map(([type, values]) => array(type, values));
+  return sql`(select * from unnest(${sql.join(arrays, sql`, `)}) limit ${lists[0][1].length}::int)`;
+}
+
+/** A list in Postgres's own notation. */
+function array(type: List[0], values: readonly (string | number | boolean)[]): SQL {
+  const list = values.map((value) => (typeof value === 'string' ? quoted(value) : String(value)));
+  return sql`${`{${list.join(',')}}`}::${sql.raw(type)}[]`;
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 /** Sorts before every id: where a walk through a table in the order of its ids begins. */
