@@ -10,14 +10,12 @@ import { invariant } from './errors.ts';
 import { auditEvents, auditInbox } from './events/audit.ts';
 import { type EventBacklog, readEventBacklog } from './events/backlog.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
+import { createConsumer } from './events/consumer.ts';
 import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
 import type { Consume } from './events/handle.ts';
 import { hearHints, hintWorkers } from './events/hints.ts';
-import { consume } from './events/inbox.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay } from './events/relay.ts';
-import { createDispatch } from './events/subscription.ts';
-import { meetObstacle } from './failpoint.ts';
 import { createCursors } from './http/cursor.ts';
 import { createIdempotency, type IdempotencyStore } from './http/idempotency-store.ts';
 import type { Schedule } from './jobs/jobs.ts';
@@ -142,7 +140,6 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const handled = new Set(subscriptions.map(({ event }) => event.type));
   for (const type of contract.consumes) invariant(handled.has(type), `${name} handles ${type}`);
   invariant(handled.size === contract.consumes.length, `${name} handles just what its contract consumes`);
-  const handlerOf = createDispatch(name, subscriptions);
   sagaEngine.register(parts.sagas ?? []);
   jobRunner.register(parts.jobs ?? {});
   const schedules: Schedule[] = [
@@ -176,11 +173,7 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
   const member: QueueMember = {
     name,
     database,
-    async consume(event) {
-      const handler = handlerOf(event);
-      await meetObstacle(name, event);
-      await consume(database, event, handler, (seconds) => metrics.handled(event.type, seconds));
-    },
+    consume: createConsumer({ name, database, subscriptions, handled: metrics.handled }),
     wake,
     tried: metrics.tried,
   };

@@ -48,6 +48,8 @@ export const IDEMPOTENCY_KEY_LENGTH = 255;
 export const RELAY_BATCH = 100;
 /** Deliveries one consumer handles at once. */
 export const RELAY_CONCURRENCY = 8;
+/** Events that a handler of many gets at once: as many as are claimed at once; its transaction takes milliseconds. */
+export const EVENTS_TOGETHER = 100;
 /** A relay looks for due rows by itself this often; commits wake it sooner. */
 export const RELAY_POLL_MS = 1_000;
 /** A handler gets this long before another worker may take its delivery. */
@@ -293,6 +295,9 @@ export const LOOP_STUCK_MS = 180_000;
 
 /** A backup that nobody takes further for this long ends: while it is made, the database's log grows. */
 export const BACKUP_PATIENCE_MS = 60_000;
+
+/** Random bytes fetched from the system at once, for the ids of some 170 traces. */
+export const RANDOM_POOL_BYTES = 4096;
 
 /** What a scrape reads of the database, of Redis and of the disk is kept this long, however many scrape. */
 export const METRICS_READ_EVERY_MS = 5_000;

@@ -3,7 +3,7 @@ import { orderContract } from '#modules/order/contract';
 import { orderPaid, orderRefunded, orderShipped } from '#modules/order/events';
 import { userContract } from '#modules/user/contract';
 import { userErased, userPasswordChanged } from '#modules/user/events';
-import { handles, typesOf } from '#platform/events/subscription';
+import { handles, handlesTogether, typesOf } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
 import { uses } from '#platform/rpc/contract';
 import { auditMail } from './audit.ts';
@@ -34,10 +34,10 @@ export const notificationModule = defineModule({
     const mailer = smtpUrl === undefined ? createFolderMailer(folder, from) : createSmtpMailer(smtpUrl, from);
     const sender = createSender(context, mailer);
     const mails = [
-      handles(orderPaid, createOnOrderPaid(sender.wake)),
-      handles(orderShipped, createOnOrderShipped(sender.wake)),
-      handles(orderRefunded, createOnOrderRefunded(sender.wake)),
-      handles(userPasswordChanged, createOnPasswordChanged(sender.wake)),
+      handlesTogether(orderPaid, createOnOrderPaid(sender.wake)),
+      handlesTogether(orderShipped, createOnOrderShipped(sender.wake)),
+      handlesTogether(orderRefunded, createOnOrderRefunded(sender.wake)),
+      handlesTogether(userPasswordChanged, createOnPasswordChanged(sender.wake)),
     ];
     return {
       api: {},

@@ -1,10 +1,10 @@
 import type { orderPaid } from '#modules/order/events';
 import type { DataOf } from '#platform/events/event';
-import { queueMail } from './queue-mail.ts';
+import { queueMails } from './queue-mail.ts';
 
 /** Confirms a paid order to its buyer. */
 export function createOnOrderPaid(wake: () => void) {
-  return queueMail<DataOf<typeof orderPaid>>(wake, ({ data }) => ({
+  return queueMails<DataOf<typeof orderPaid>>(wake, ({ data }) => ({
     kind: 'order_paid',
     data: { orderId: data.orderId },
   }));

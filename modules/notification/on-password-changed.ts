@@ -1,8 +1,8 @@
 import type { userPasswordChanged } from '#modules/user/events';
 import type { DataOf } from '#platform/events/event';
-import { queueMail } from './queue-mail.ts';
+import { queueMails } from './queue-mail.ts';
 
 /** Lets a user know, in case it was not them. */
 export function createOnPasswordChanged(wake: () => void) {
-  return queueMail<DataOf<typeof userPasswordChanged>>(wake, () => ({ kind: 'password_changed', data: {} }));
+  return queueMails<DataOf<typeof userPasswordChanged>>(wake, () => ({ kind: 'password_changed', data: {} }));
 }

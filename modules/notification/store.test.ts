@@ -10,7 +10,7 @@ import {
   deleteOldMail,
   endMail,
   freeLeases,
-  insertMail,
+  insertMails,
   postponeMail,
   renewLeases,
 } from './store.ts';
@@ -30,7 +30,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.rows(sql`delete from notifications.mail`);
   await database.transaction((tx) =>
-    insertMail(tx, { id: MAIL, userId: USER, about: { kind: 'password_changed', data: {} }, trace: null }),
+    insertMails(tx, [{ id: MAIL, userId: USER, about: { kind: 'password_changed', data: {} }, trace: null }]),
   );
 });
 

@@ -6,8 +6,12 @@ import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
 import { mail } from './schema.ts';
 
-export async function insertMail(tx: Transaction, { id, userId, about, trace }: Mail): Promise<void> {
-  await tx.db.insert(mail).values({ id, userId, kind: about.kind, data: about.data, trace });
+export async function insertMails(tx: Transaction, mails: readonly Mail[]): Promise<void> {
+  const entries = mails.map(({ id, userId, about, trace }) => ({ id, userId, ...about, trace }));
+  await tx.rows(sql`
+    insert into notifications.mail (id, user_id, kind, data, trace)
+    select id, "userId", kind, data, trace from jsonb_to_recordset(${jsonRows(entries)})
+      as m(id uuid, "userId" uuid, kind text, data jsonb, trace text)`);
 }
 
 /** Ends all mail to a user that has not been sent. */

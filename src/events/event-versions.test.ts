@@ -9,9 +9,8 @@ import { DELIVERY_ATTEMPTS } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
+import { createConsumer } from './consumer.ts';
 import { type DataOf, defineEvent, type EventType, readData } from './event.ts';
-import type { Consume } from './handle.ts';
-import { consume } from './inbox.ts';
 import { createOutbox } from './outbox.ts';
 import { createRelay } from './relay.ts';
 import { createDispatch, handles, type Subscription, typesOf } from './subscription.ts';
@@ -99,8 +98,8 @@ describe('while processes are replaced', () => {
 
   /** Delivers with the handlers of one process until `done`. */
   async function deliver(subscription: Subscription, done: () => Promise<boolean>): Promise<void> {
-    const handlerOf = createDispatch('test', [subscription]);
-    const local: Consume = async (event) => consume(database, event, handlerOf(event));
+    const handled = () => undefined;
+    const local = createConsumer({ name: 'test', database, subscriptions: [subscription], handled });
     const relay = createRelay({ database, consumers: ['test'], local: () => local, log });
     relay.start();
     for (let look = 0; look < 500 && !(await done()); look += 1) {

@@ -10,8 +10,11 @@ import { type Delivery, type Failure, type Outcome, recordOutcome } from './deli
 import type { EventEnvelope } from './event.ts';
 import { eventSpan } from './event-span.ts';
 
-/** Hands an event to its consumer and resolves once the consumer's inbox has recorded it. */
-export type Consume = (event: EventEnvelope) => Promise<void>;
+/**
+ * Hands an event to its consumer and resolves once the consumer's inbox has recorded it. `failedTries` is how often
+ * it has failed before, 0 unless given.
+ */
+export type Consume = (event: EventEnvelope, failedTries?: number) => Promise<void>;
 
 /**
  * Lets a consumer of this process handle a delivery, in the trace of the request that caused it and within the
@@ -32,7 +35,7 @@ export async function handle(
   const context = { requestId: `event-${event.id}`, ids: idsOf(event) };
   return await enter(name, { ...options, parent }, context, async (span) => {
     try {
-      await withDeadline(consume(event), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`);
+      await withDeadline(consume(event, attempts), DELIVERY_LEASE_MS, `${consumer} handling ${event.type}`);
       return null;
     } catch (error) {
       const fields = { err: error, eventId: event.id, type: event.type, consumer, attempts: attempts + 1 };

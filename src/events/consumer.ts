@@ -1,0 +1,58 @@
+import { createBatch } from '../batch.ts';
+import { currentContext } from '../context.ts';
+import type { Database } from '../database/database.ts';
+import type { AppError } from '../errors.ts';
+import { meetObstacle } from '../failpoint.ts';
+import { EVENTS_TOGETHER } from '../limits.ts';
+import { formatTrace } from '../telemetry/trace-context.ts';
+import type { EventEnvelope } from './event.ts';
+import type { Consume } from './handle.ts';
+import { consume, consumeTogether, type EventsHandler } from './inbox.ts';
+import { createDispatch, type Subscription } from './subscription.ts';
+
+/**
+ * Handles the events of one module in this process, whichever way they come. Those of a type that the module
+ * `handlesTogether` are gathered: what comes while some are handled is handled after them in one transaction.
+ *
+ * One that has failed before is handled alone: a failure that may pass, as a statement that took too long, is told of
+ * all that were handled together, and must not be theirs twice.
+ */
+export function createConsumer(options: {
+  name: string;
+  database: Database;
+  subscriptions: readonly Subscription[];
+  /** Hears of each effect, how long after its event it was committed. */
+  handled: (type: string, lagSeconds: number) => void;
+}): Consume {
+  const { name, database, subscriptions } = options;
+  const subscriptionTo = createDispatch(name, subscriptions);
+  const onEffect = ({ type }: EventEnvelope, lagSeconds: number) => options.handled(type, lagSeconds);
+
+  function createGatherer(handler: EventsHandler): Consume {
+    const run = (events: readonly EventEnvelope[]) => consumeTogether(database, events, handler, onEffect);
+    const gather = createBatch<EventEnvelope, AppError | null>({ run, max: EVENTS_TOGETHER });
+    return async (event, failedTries = 0) => {
+      const tried = withOwnTrace(event);
+      const refused = failedTries > 0 ? (await run([tried]))[0] : await gather(tried);
+      if (refused) throw refused;
+    };
+  }
+
+  const consumes = new Map<Subscription, Consume>();
+  for (const subscription of subscriptions) {
+    const { handler, handlerOfMany } = subscription;
+    if (handler) consumes.set(subscription, (event) => consume(database, event, handler, onEffect));
+    else consumes.set(subscription, createGatherer(handlerOfMany));
+  }
+  return async (event, failedTries) => {
+    const consumeIt = consumes.get(subscriptionTo(event))!;
+    await meetObstacle(name, event);
+    await consumeIt(event, failedTries);
+  };
+}
+
+/** Events that are handled together share one context, so each takes along in which trace it is handled. */
+function withOwnTrace(event: EventEnvelope): EventEnvelope {
+  const context = currentContext();
+  return context ? { ...event, trace: formatTrace(context) } : event;
+}
