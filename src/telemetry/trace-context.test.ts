@@ -53,3 +53,13 @@ test('a new trace is one that nobody records', () => {
   expect(parseTrace(formatTrace(newTrace()))?.sampled).toBe(false);
   expect(newTrace().traceId).not.toBe(newTrace().traceId);
 });
+
+it('gives each trace ids of its own', () => {
+  const traces = Array.from({ length: 1000 }, newTrace);
+  for (const { traceId, spanId } of traces) {
+    expect(parseTraceparent(`00-${traceId}-${spanId}-00`)).toMatchObject({ traceId, spanId });
+  }
+  // Of both, the first eight bytes: no two are cut from the same random ones.
+  const starts = traces.flatMap((trace) => [trace.traceId.slice(0, 16), trace.spanId]);
+  expect(new Set(starts).size).toBe(starts.length);
+});

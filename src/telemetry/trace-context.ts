@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { RANDOM_POOL_BYTES } from '../limits.ts';
 
 /** W3C Trace Context: which trace this belongs to, and under which of its spans. */
 export interface TraceContext {
@@ -62,10 +63,21 @@ export function parseTrace(text: string | null | undefined): TraceContext | unde
 
 /** Ids for work that nobody's trace led to and that nobody records; logs and problems go by them. */
 export function newTrace(): TraceContext {
-  return {
-    traceId: randomBytes(16).toString('hex'),
-    spanId: randomBytes(8).toString('hex'),
-    sampled: false,
-    traceState: undefined,
-  };
+  return { traceId: randomHex(16), spanId: randomHex(8), sampled: false, traceState: undefined };
+}
+
+/**
+ * Random bytes, of which the first `used` are. Asking the system costs more than all the rest of a short request, and as much
+ * for a few bytes as for many.
+ */
+let pool = Buffer.alloc(0);
+let used = 0;
+
+function randomHex(bytes: number): string {
+  if (used + bytes > pool.length) {
+    pool = randomBytes(RANDOM_POOL_BYTES);
+    used = 0;
+  }
+  used += bytes;
+  return pool.toString('hex', used - bytes, used);
 }
