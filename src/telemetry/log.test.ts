@@ -54,6 +54,25 @@ describe('log', () => {
     });
   });
 
+  it.each(['eyJh.e30.c2ln', 'EYJh.e30.c2ln', 'tok_ok', 'bearer\tabc', 'a@b', 'a%40b'])(
+    'redacts %j where nothing stands around it',
+    (secret) => {
+      expect(JSON.parse(capture((log) => log.info({ text: secret, list: [secret] }, secret)))).toMatchObject({
+        text: '[redacted]',
+        list: ['[redacted]'],
+        msg: '[redacted]',
+      });
+    },
+  );
+
+  it('judges a member by its name each time it comes', () => {
+    const text = capture((log) => {
+      for (let i = 0; i < 2_000; i += 1) log.info({ apiKey: 'hush', [`name${i}`]: 'shown', email: 'hush' });
+    });
+    expect(text).not.toContain('hush');
+    expect(text.match(/shown/g)).toHaveLength(2_000);
+  });
+
   it('leaves alone what only looks like a secret', () => {
     const text = capture((log) =>
       log.info({ ids: ['01936f2e'], at: '10:00', url: 'http://db:9090/x' }, 'a @ b: password: too short'),
