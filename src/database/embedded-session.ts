@@ -55,6 +55,7 @@ export function createEmbeddedSession(first: PGlite, reopen?: () => Promise<PGli
   let abortOf = stopAtAbort(first);
   let panic: unknown;
   let reopenAt = 0;
+  let last: Promise<unknown> = Promise.resolve();
 
   async function send(...messages: Uint8Array[]) {
     if (panic !== undefined) throw databaseUnavailable(panic);
@@ -110,44 +111,54 @@ export function createEmbeddedSession(first: PGlite, reopen?: () => Promise<PGli
     await send(serialize.close({ type: 'S', name }), serialize.sync());
   }
 
+  /** Statements that are sent together run one after another, as on a connection. */
+  function inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const result = last.then(work);
+    last = result.catch(() => undefined);
+    return result;
+  }
+
+  async function runStatement<Row>(text: string, params: readonly unknown[], options: StatementOptions) {
+    const known = statements.get(text);
+    if (known) {
+      // Moved to the end, so that the first is the one not used for longest.
+      statements.delete(text);
+      statements.set(text, known);
+    }
+    const { name, columns } = known ?? (await prepare(text));
+    const values = params.map(toText);
+    const messages = [serialize.bind({ statement: name, values }), serialize.execute({}), serialize.sync()];
+    const answers = await send(...messages);
+    const rows: unknown[] = [];
+    let affectedRows = 0;
+    let command = '';
+    for (const answer of answers) {
+      if (answer.name === 'dataRow') {
+        const fields = (answer as unknown as DataRow).fields;
+        const list = columns.map(({ parse }, index) => {
+          const field = fields[index];
+          return field === null || field === undefined ? null : parse(field);
+        });
+        rows.push(
+          options.rowMode === 'array'
+            ? list
+            : Object.fromEntries(columns.map((column, index) => [column.name, list[index]])),
+        );
+      } else if (answer.name === 'commandComplete') {
+        const words = (answer as unknown as { text: string }).text.split(' ');
+        command = words[0] ?? '';
+        affectedRows = Number(words.at(-1)) || 0;
+      }
+    }
+    return { rows: rows as Row[], affectedRows, command };
+  }
+
   return {
-    async query<Row>(text: string, params: readonly unknown[] = [], options: StatementOptions = {}) {
-      const known = statements.get(text);
-      if (known) {
-        // Moved to the end, so that the first is the one not used for longest.
-        statements.delete(text);
-        statements.set(text, known);
-      }
-      const { name, columns } = known ?? (await prepare(text));
-      const values = params.map(toText);
-      const messages = [serialize.bind({ statement: name, values }), serialize.execute({}), serialize.sync()];
-      const answers = await send(...messages);
-      const rows: unknown[] = [];
-      let affectedRows = 0;
-      let command = '';
-      for (const answer of answers) {
-        if (answer.name === 'dataRow') {
-          const fields = (answer as unknown as DataRow).fields;
-          const list = columns.map(({ parse }, index) => {
-            const field = fields[index];
-            return field === null || field === undefined ? null : parse(field);
-          });
-          rows.push(
-            options.rowMode === 'array'
-              ? list
-              : Object.fromEntries(columns.map((column, index) => [column.name, list[index]])),
-          );
-        } else if (answer.name === 'commandComplete') {
-          const words = (answer as unknown as { text: string }).text.split(' ');
-          command = words[0] ?? '';
-          affectedRows = Number(words.at(-1)) || 0;
-        }
-      }
-      return { rows: rows as Row[], affectedRows, command };
-    },
-    async exec(script) {
-      await send(serialize.query(script));
-    },
+    query: (text, params = [], options = {}) => inOrder(() => runStatement(text, params, options)),
+    exec: (script) =>
+      inOrder(async () => {
+        await send(serialize.query(script));
+      }),
     client: () => client,
     exclusively: (work) =>
       turns.runExclusive(async () => {
