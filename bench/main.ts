@@ -1,0 +1,133 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { parseCount } from '../src/commands/parse-argument.ts';
+import { print, printError } from '../src/commands/terminal.ts';
+import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
+import { aboutMachine, aboutVersions } from './about.ts';
+import { formatFigures, type Report } from './report.ts';
+import { createStatus } from './status.ts';
+import type { Bench, Figure, Suite } from './suite.ts';
+import { suites } from './suites.ts';
+import { type JudgedFigure, judge, missesMust } from './targets.ts';
+
+interface Options {
+  readonly list?: boolean;
+  readonly json?: string;
+  readonly profile?: string | true;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly strict?: boolean;
+}
+
+const program = new Command('bench')
+  .description('measures the shop beside what this machine can do at most, and reports the ratios')
+  .argument('[suites...]', 'by name; all unless given')
+  .option('--list', 'name the suites and end')
+  .option('--json <file>', 'write the results there as well')
+  .option('--profile [folder]', 'write CPU profiles and the statements that took the most time there')
+  .option('--rounds <number>', 'measurements of each, in turn', parseCount, 3)
+  .option('--seconds <number>', 'length of one measurement', parseSeconds, 3)
+  .option('--strict', 'exit code 1 when a target is missed that must be met')
+  .addHelpText('after', '\nbench/README.md says what each figure means.')
+  .action(async (wanted: string[], options: Options) => {
+    if (options.list) for (const { name, about } of suites) print(`${name.padEnd(10)} ${about}`);
+    else await runAll(choose(wanted), options);
+  });
+await program.parseAsync();
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 0.1 && seconds <= 3_600)) throw new InvalidArgumentError('expected 0.1 to 3600.');
+  return seconds;
+}
+
+function choose(wanted: readonly string[]): readonly Suite[] {
+  for (const word of wanted) {
+    if (!suites.some(({ name }) => name === word)) {
+      printError(`bench: there is no suite ${word}; --list names them`);
+      process.exit(2);
+    }
+  }
+  return wanted.length === 0
+    ? suites.filter(({ onlyNamed }) => !onlyNamed)
+    : suites.filter(({ name }) => wanted.includes(name));
+}
+
+/** One after another, since two at a time would measure each other. */
+async function runAll(chosen: readonly Suite[], options: Options): Promise<void> {
+  const { rounds, seconds } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'banyan-bench-'));
+  // Also after ctrl-C; after a failure its logs may say why.
+  const release = endWithProcess(() => rmSync(folder, { recursive: true, force: true }));
+  const settings: Record<string, unknown> = { suites: chosen.map(({ name }) => name), rounds, seconds };
+  const versions = await aboutVersions();
+  const figures: JudgedFigure[] = [];
+  const failed: string[] = [];
+  for (const suite of chosen) {
+    try {
+      const found = await runOne(suite, { ...options, folder, settings });
+      figures.push(...found.map((each) => judge(each)));
+      print(`${formatFigures(figures.slice(-found.length))}\n`);
+    } catch (error) {
+      failed.push(suite.name);
+      printError(
+        `bench: ${suite.name} could not be measured: ${error instanceof Error ? error.stack : error}`,
+      );
+    }
+    const report: Report = { machine: aboutMachine(), versions, settings, figures };
+    // After each suite, since all of them take long.
+    if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  }
+  if (chosen.length > 1) print(formatFigures(figures));
+  if (failed.length > 0) {
+    release();
+    printError(`bench: not measured: ${failed.join(', ')}; logs are kept in ${folder}`);
+  }
+  const isMissed = options.strict === true && figures.some((each) => missesMust(each));
+  process.exit(failed.length > 0 || isMissed ? 1 : 0);
+}
+
+async function runOne(
+  suite: Suite,
+  options: Options & { folder: string; settings: Record<string, unknown> },
+): Promise<readonly Figure[]> {
+  const { rounds, seconds, profile, settings } = options;
+  const status = createStatus(suite.name);
+  const folder = join(options.folder, suite.name);
+  mkdirSync(folder);
+  const ends: (() => unknown)[] = [];
+  const bench: Bench = {
+    rounds,
+    seconds,
+    folder,
+    profiling: profile === undefined ? undefined : profilingOf(suite, profile),
+    say: status.say,
+    note(setting, value) {
+      settings[setting] = value;
+    },
+    atEnd(end) {
+      ends.push(end);
+    },
+  };
+  try {
+    return await suite.run(bench);
+  } finally {
+    status.say('stopping');
+    for (const end of ends.reverse()) {
+      try {
+        await end();
+      } catch (error) {
+        printError(`bench: ${String(error)}`);
+      }
+    }
+    status.end();
+  }
+}
+
+function profilingOf(suite: Suite, profile: string | true): Bench['profiling'] {
+  const folder = resolve(profile === true ? 'profiles' : profile);
+  mkdirSync(folder, { recursive: true });
+  return { folder, suite: suite.name, print };
+}
