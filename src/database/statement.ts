@@ -1,7 +1,8 @@
 import type { SQL } from 'drizzle-orm';
-import { PgDatabase, PgDialect } from 'drizzle-orm/pg-core';
+import { PgDatabase } from 'drizzle-orm/pg-core';
 import { PgRemoteSession } from 'drizzle-orm/pg-proxy';
 import { invariant } from '../errors.ts';
+import { compileSql, dialect } from './compile-sql.ts';
 import type { Drizzle } from './database.ts';
 
 export interface StatementResult<Row> {
@@ -53,12 +54,10 @@ export function toText(value: unknown): string | null {
   return String(value);
 }
 
-const dialect = new PgDialect();
-
 /** Runs a statement built by `sql` and returns its rows. */
 export async function runRows<Row extends object>(run: RunStatement, statement: SQL): Promise<Row[]> {
-  const { sql, params } = dialect.sqlToQuery(statement);
-  return (await run<Row>(sql, params)).rows;
+  const { text, params } = compileSql(statement);
+  return (await run<Row>(text, params)).rows;
 }
 
 /** Drizzle's query builder over any session: its driver for "some remote" asks for no more than this. */
