@@ -1,7 +1,8 @@
 import { AppError } from '#platform/errors';
-import type { IdempotencyClaim } from '#platform/http/idempotency';
+import type { Idempotency, IdempotencyClaim } from '#platform/http/idempotency';
 import type { Answer } from '#platform/http/route';
 import type { OrderContext } from './order-context.ts';
+import type { Address } from './personal-store.ts';
 import type { Patience } from './prefer.ts';
 import { openAnswer, withAddress } from './present-answer.ts';
 
@@ -11,6 +12,8 @@ export interface Pending {
   readonly orderId: string;
   /** A repeat waits for what comes by webhook too; a first request hands the waiting back to the client. */
   readonly repeat: boolean;
+  /** The order's address where it is known, as it was just written. */
+  readonly address?: Address | null;
 }
 
 /**
@@ -35,8 +38,9 @@ export async function awaitOutcome(
   const untilWaiting = !patience.named && !pending.repeat;
   const outcome = await sagas.settle(sagaId, patience.waitMs, { untilWaiting });
   if (outcome.state === 'open' || outcome.state === 'waiting') return await openAnswer(database, orderId);
-  const remembered = await idempotency.find(claim);
-  if (remembered?.state === 'answered') return await withAddress(database, asFirst(remembered.answer));
+  // Who drove it to its end here is told what was stored; otherwise somebody else has.
+  const answer = (outcome.told as Answer | undefined) ?? (await storedAnswer(idempotency, claim));
+  if (answer) return await withAddress(database, answer, pending.address);
   throw new AppError(
     'unavailable',
     'order_abandoned',
@@ -49,7 +53,12 @@ export async function awaitOutcome(
 }
 
 /** Whoever saw the saga end is the first to be answered, though the answer was stored before it was given. */
-function asFirst(answer: Answer): Answer {
-  const { 'idempotency-replayed': _, ...headers } = answer.headers ?? {};
-  return { ...answer, headers };
+async function storedAnswer(
+  idempotency: Idempotency,
+  claim: IdempotencyClaim | undefined,
+): Promise<Answer | undefined> {
+  const remembered = await idempotency.find(claim);
+  if (remembered?.state !== 'answered') return undefined;
+  const { 'idempotency-replayed': _, ...headers } = remembered.answer.headers ?? {};
+  return { ...remembered.answer, headers };
 }

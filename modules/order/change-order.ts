@@ -39,8 +39,10 @@ export async function changeOrder(
   check?.(before);
   const events = decide(before, command);
   if (events.length === 0) return undefined;
-  const row = await appendEvents(tx, orderId, events, fold(events, before));
-  await publish(tx, outbox, orderId, before, events);
+  const [row] = await Promise.all([
+    appendEvents(tx, orderId, events, fold(events, before)),
+    publish(tx, outbox, orderId, before, events),
+  ]);
   return row;
 }
 

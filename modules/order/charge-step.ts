@@ -1,8 +1,10 @@
+import { createBatch } from '#platform/batch';
 import { AppError, isAppError } from '#platform/errors';
 import type { Money } from '#platform/money';
 import { type SagaStep, stepDone } from '#platform/saga/saga';
+import { BATCH } from './limits.ts';
 import type { OrderContext } from './order-context.ts';
-import { findToken } from './personal-store.ts';
+import { type CardToken, findTokens } from './personal-store.ts';
 
 /** Why an order's saga turned back, besides what product and payment answer by their own codes. */
 export const DECLINED = 'payment_declined';
@@ -22,11 +24,18 @@ export interface ChargeData {
 /** Takes the order's money, once however often it is run; undone, gives back whatever was taken or still comes. */
 export function createChargeStep(context: OrderContext): SagaStep<ChargeData> {
   const { database, needs } = context;
+  const findToken = createBatch<string, CardToken | undefined>({
+    max: BATCH,
+    async run(paymentIds) {
+      const tokens = await findTokens(database, paymentIds);
+      return paymentIds.map((paymentId) => tokens.get(paymentId));
+    },
+  });
   return {
     name: 'charge',
     async run({ orderId, userId, total, paymentId }) {
       if (paymentId === null) return stepDone;
-      const card = await findToken(database, paymentId);
+      const card = await findToken(paymentId);
       // The token goes with the saga: another driver has ended it, and this one's word counts no more.
       if (!card) throw new AppError('unavailable', 'saga_ended', 'another driver has ended this charge');
       try {

@@ -8,7 +8,7 @@ import { moveOrder } from './move-order.ts';
 import type { OrderContext } from './order-context.ts';
 import { payOrder } from './pay-order.ts';
 import type { PayData } from './pay-saga.ts';
-import { placeOrder } from './place-order.ts';
+import { createPlacing, placeOrder } from './place-order.ts';
 import type { PlaceData } from './place-saga.ts';
 import { readPatience } from './prefer.ts';
 import { readHistory, readOrder } from './read-order.ts';
@@ -22,9 +22,10 @@ export interface OrderSagas {
 
 /** Takes each route to its use case. */
 export function createHandlers(context: OrderContext, sagas: OrderSagas): Handlers<typeof orderRoutes> {
+  const placing = createPlacing(context, sagas.place);
   return {
     placeOrder: ({ principal, body, claim, headers }) =>
-      placeOrder(context, sagas.place, {
+      placeOrder(context, placing, {
         userId: principal.userId,
         items: body.items,
         currency: body.currency,

@@ -21,7 +21,7 @@ export const BUSY_PAUSE_MS = 20;
 /** A saga may need this long beyond its deadline to compensate before the audit calls it stuck. */
 export const SAGA_GRACE_MS = 60_000;
 
-/** Orders read at once by the audit and the rebuild; also what payment's queries take. */
+/** Orders that one statement reads, or numbers; also what payment's queries take. */
 export const BATCH = 500;
 
 export const REASON_LENGTH = 500;

@@ -26,10 +26,14 @@ export function createPaySaga(context: OrderContext): SagaDefinition<PayData> {
     name: 'pay-order',
     steps: [createPinStep(context), createChargeStep(context)],
     async complete(tx, { orderId, paymentId, claim }) {
-      const row = await changeOrder(tx, outbox, orderId, { do: 'pay', paymentId });
+      const [row] = await Promise.all([
+        changeOrder(tx, outbox, orderId, { do: 'pay', paymentId }),
+        dropToken(tx, paymentId),
+      ]);
       invariant(row, `order ${orderId} awaited payment until its saga ended`);
-      await idempotency.complete(tx, claim, storableAnswer(200, row));
-      await dropToken(tx, paymentId);
+      const answer = storableAnswer(200, row);
+      await idempotency.complete(tx, claim, answer);
+      return answer;
     },
     async turn(tx, { orderId }, reason) {
       await cancelOnTurn(context, tx, orderId, reason);
@@ -42,10 +46,12 @@ export function createPaySaga(context: OrderContext): SagaDefinition<PayData> {
         await changeOrder(tx, outbox, orderId, { do: 'cancel', reason: why, by: 'shop' });
         await recordRefund(context, tx, orderId, data.refunded);
       }
-      const answer = refusalOf(orderId, reason.code);
-      if (answer) await idempotency.complete(tx, claim, refusal(answer, `/orders/${orderId}/payment`));
-      else await idempotency.release(tx, claim);
       await dropToken(tx, data.paymentId);
+      const refused = refusalOf(orderId, reason.code);
+      if (refused === undefined) return await idempotency.release(tx, claim);
+      const answer = refusal(refused, `/orders/${orderId}/payment`);
+      await idempotency.complete(tx, claim, answer);
+      return answer;
     },
   };
 }

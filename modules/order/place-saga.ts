@@ -44,22 +44,25 @@ export function createPlaceSaga(context: OrderContext): SagaDefinition<PlaceData
       const command = isPaidNow(data)
         ? ({ do: 'pay', paymentId } as const)
         : ({ do: 'await_payment' } as const);
-      const row = await changeOrder(tx, outbox, orderId, command);
+      const [row] = await Promise.all([changeOrder(tx, outbox, orderId, command), end(tx, data)]);
       invariant(row, `order ${orderId} was pending until its saga ended`);
-      await idempotency.complete(tx, data.claim, storableAnswer(201, row));
-      await end(tx, data);
+      const answer = storableAnswer(201, row);
+      await idempotency.complete(tx, data.claim, answer);
+      return answer;
     },
     async turn(tx, { orderId }, reason) {
       await cancelOnTurn(context, tx, orderId, reason);
     },
     async compensated(tx, data, reason) {
       const { orderId, claim } = data;
-      const answer = refusalOf(orderId, reason);
       await changeOrder(tx, outbox, orderId, lastCommand(reason));
       await recordRefund(context, tx, orderId, data.refunded);
-      if (answer) await idempotency.complete(tx, claim, refusal(answer, '/orders'));
-      else await idempotency.release(tx, claim);
       await end(tx, data);
+      const refused = refusalOf(orderId, reason);
+      if (refused === undefined) return await idempotency.release(tx, claim);
+      const answer = refusal(refused, '/orders');
+      await idempotency.complete(tx, claim, answer);
+      return answer;
     },
   };
 }

@@ -65,11 +65,11 @@ const addressedRow = {
   shippingAddress: orderAddress.address,
 };
 
-/** The next order number, as `B-100001`: short enough to say on the telephone. Gaps are harmless. */
-export async function nextNumber(tx: Transaction): Promise<string> {
-  const [row] = await tx.rows<{ number: number }>(sql`select nextval('orders.order_number') as number`);
-  invariant(row, 'a sequence has a next value');
-  return `B-${row.number}`;
+/** The next `count` order numbers, as `B-100001`: short enough to say on the telephone. Gaps are harmless. */
+export async function nextNumbers(from: Queryable, count: number): Promise<string[]> {
+  const rows = await from.rows<{ number: number }>(sql`
+    select nextval('orders.order_number') as number from generate_series(1, ${count}::int)`);
+  return rows.map(({ number }) => `B-${number}`);
 }
 
 /** Writes a new order: its first events and its read model, in one statement. */
@@ -135,10 +135,12 @@ function appended(orderId: string, before: number, events: readonly OrderEvent[]
  * items stay behind: no decision looks at them, and they may be 2,000 lines.
  */
 export async function lockOrder(tx: Transaction, orderId: string): Promise<OrderEvent[]> {
-  // The lock is a statement of its own: what it waited for is seen only by a statement that begins after it.
-  await tx.rows(sql`select 1 from orders.order_view where id = ${orderId}::uuid for update`);
-  const rows = await tx.rows<StoredEvent>(sql`
-    select type, data - 'items' as data from orders.event where stream = ${orderId}::uuid order by version`);
+  const [, rows] = await Promise.all([
+    tx.rows(sql`select 1 from orders.order_view where id = ${orderId}::uuid for update`),
+    // A statement of its own: it begins once the lock is held, so it sees what the lock waited for.
+    tx.rows<StoredEvent>(sql`
+      select type, data - 'items' as data from orders.event where stream = ${orderId}::uuid order by version`),
+  ]);
   return rows.map((row) => readStored(row));
 }
 
