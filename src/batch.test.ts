@@ -8,12 +8,14 @@ import { newTrace } from './telemetry/trace-context.ts';
 /** A batch that doubles numbers, and remembers its runs. */
 function doubling(options: {
   max?: number;
+  weigh?: (item: number) => number;
   lanes?: number;
   failure?: (items: readonly number[]) => unknown;
 }) {
   const runs: number[][] = [];
   const double = createBatch<number, number>({
     max: options.max ?? 100,
+    weigh: options.weigh,
     lanes: options.lanes,
     async run(items) {
       runs.push([...items]);
@@ -37,6 +39,12 @@ describe('a batch', () => {
     const { runs, double } = doubling({ max: 2 });
     expect(await Promise.all([1, 2, 3, 4, 5].map(double))).toEqual([2, 4, 6, 8, 10]);
     expect(runs).toEqual([[1, 2], [3, 4], [5]]);
+  });
+
+  test('bounds a run by what its items weigh, and lets one through that weighs more', async () => {
+    const { runs, double } = doubling({ max: 5, weigh: (item) => item });
+    await Promise.all([2, 3, 1, 9, 4, 1].map(double));
+    expect(runs).toEqual([[2, 3], [1], [9], [4, 1]]);
   });
 
   test('goes on after it was idle', async () => {

@@ -14,12 +14,14 @@ import { BATCH_WAITING, OVERLOAD_RETRY_SECONDS } from './limits.ts';
  */
 export function createBatch<Item, Result>(options: {
   run: (items: readonly Item[]) => Promise<readonly Result[]>;
-  /** Items of one run at most. */
+  /** Items of one run at most; with `weigh`, their weight, save for one that weighs more by itself. */
   max: number;
+  /** How much of a run an item is; 1 unless given. */
+  weigh?: (item: Item) => number;
   /** Runs at once; 1 unless given. */
   lanes?: number;
 }): (item: Item) => Promise<Result> {
-  const { run, max, lanes = 1 } = options;
+  const { run, max, weigh = () => 1, lanes = 1 } = options;
   const waiting: Entry<Item, Result>[] = [];
   let running = 0;
 
@@ -35,8 +37,19 @@ export function createBatch<Item, Result>(options: {
     }
   }
 
+  function nextRun(): Entry<Item, Result>[] {
+    let count = 1;
+    let weight = weigh(waiting[0]!.item);
+    while (count < waiting.length) {
+      weight += weigh(waiting[count]!.item);
+      if (weight > max) break;
+      count += 1;
+    }
+    return waiting.splice(0, count);
+  }
+
   async function lane(): Promise<void> {
-    while (waiting.length > 0) await runTogether(waiting.splice(0, max));
+    while (waiting.length > 0) await runTogether(nextRun());
     running -= 1;
   }
 

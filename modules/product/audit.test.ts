@@ -22,8 +22,8 @@ beforeAll(async () => {
   open = uuidv7();
   const sold = uuidv7();
   const lines = [{ sku: 'mug', quantity: 2 }];
-  await reserveStock(database, unheard, { orderId: open, lines, pinned: false, expiresInMs: HOUR_MS });
-  await reserveStock(database, unheard, { orderId: sold, lines, pinned: true, expiresInMs: HOUR_MS });
+  await reserveStock(database, unheard, [{ orderId: open, lines, pinned: false, expiresInMs: HOUR_MS }]);
+  await reserveStock(database, unheard, [{ orderId: sold, lines, pinned: true, expiresInMs: HOUR_MS }]);
   await deliverPaid(database, sold);
 });
 

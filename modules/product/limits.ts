@@ -1,5 +1,7 @@
 /** Every limit of the product module, with its reason. */
 
+import { MAX_LINES } from './contract.ts';
+
 export const NAME_LENGTH = 255;
 /** Enough for a page of text; the search index of one product stays far below Postgres's 1 MiB. */
 export const DESCRIPTION_LENGTH = 10_000;
@@ -22,6 +24,10 @@ export const REASON_LENGTH = 255;
 export const LIST_FILTER_VALUES = 100;
 export const SEARCH_LENGTH = 200;
 
+/** Lines of the orders that are reserved in one transaction: as many as the largest order has, which goes alone. */
+export const RESERVE_LINES = MAX_LINES;
+/** Such transactions at once: while one waits for another process, as for a sku's lock, a second goes on. */
+export const RESERVE_LANES = 2;
 /** How often expired reservations are looked for; their deadline is in minutes. */
 export const EXPIRY_SWEEP_MS = 5_000;
 /** Reservations closed in one transaction; bounds how long their stock rows stay locked. */

@@ -18,7 +18,7 @@ import { createProductCache } from './product-cache.ts';
 import { quote } from './quote.ts';
 import { readProduct } from './read-product.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
-import { pinReservation, reserveStock, unpinReservation } from './reserve-stock.ts';
+import { createReserve, pinReservation, unpinReservation } from './reserve-stock.ts';
 import { productRoutes } from './routes.ts';
 
 export const productModule = defineModule({
@@ -39,13 +39,14 @@ export const productModule = defineModule({
     for (const result of ['hit', 'miss']) cacheRequests.inc({ cache: 'products', result }, 0);
     const countReservation = createReservationCounter(registry);
     const { changed } = cache;
+    const reserve = createReserve(database, changed);
     return {
       api: {
         async quote({ skus, currency }) {
           return { lines: await quote(database, skus, currency) };
         },
         async reserve(reservation) {
-          await countReservation(() => reserveStock(database, changed, reservation));
+          await countReservation(() => reserve(reservation));
           return {};
         },
         async pin({ orderId, by }) {

@@ -2,7 +2,6 @@ import type { orderPaid } from '#modules/order/events';
 import type { DataOf } from '#platform/events/event';
 import type { EventHandler } from '#platform/events/inbox';
 import type { ProductsChanged } from './product-cache.ts';
-import { lockReservation, setReservationState } from './reservation-store.ts';
 import { sellReserved } from './stock-store.ts';
 
 /**
@@ -12,10 +11,6 @@ import { sellReserved } from './stock-store.ts';
 export function createOnOrderPaid(changed: ProductsChanged): EventHandler<DataOf<typeof orderPaid>> {
   return async (event, once) => {
     const { orderId } = event.data;
-    await once(async (tx) => {
-      if ((await lockReservation(tx, orderId)) !== 'open') return;
-      await setReservationState(tx, orderId, 'sold');
-      changed(tx, await sellReserved(tx, orderId));
-    });
+    await once(async (tx) => changed(tx, await sellReserved(tx, [orderId])));
   };
 }

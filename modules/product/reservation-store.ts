@@ -1,23 +1,51 @@
 import { sql } from 'drizzle-orm';
 import type { Transaction } from '#platform/database/database';
+import { listRows } from '#platform/database/sql';
 
 export type ReservationState = 'open' | 'sold' | 'released' | 'returned' | 'expired';
 
-/**
- * Writes an order's reservation, or finds and locks the one it has. `existing` is its state, undefined when it
- * was written just now.
- */
-export async function openReservation(
+export interface NewReservation {
+  readonly orderId: string;
+  readonly pinned: boolean;
+  readonly expiresInMs: number;
+}
+
+/** Writes the reservations of orders that have none; returns the ids of those orders, in small letters. */
+export async function openReservations(
   tx: Transaction,
-  reservation: { orderId: string; pinned: boolean; expiresInMs: number },
-): Promise<{ existing: ReservationState | undefined }> {
-  const { orderId, pinned, expiresInMs } = reservation;
-  const inserted = await tx.rows(sql`
+  reservations: readonly NewReservation[],
+): Promise<Set<string>> {
+  const rows = await tx.rows<{ id: string }>(sql`
     insert into products.reservation (order_id, state, pinned, expires_at)
-    values (${orderId}::uuid, 'open', ${pinned}::boolean, now() + ${expiresInMs}::bigint * interval '1 millisecond')
+    select n.order_id, 'open', n.pinned, now() + n.expires_in_ms * interval '1 millisecond'
+    from ${listRows(
+      ['uuid', reservations.map((reservation) => reservation.orderId)],
+      ['boolean', reservations.map((reservation) => reservation.pinned)],
+      ['bigint', reservations.map((reservation) => reservation.expiresInMs)],
+    )} as n(order_id, pinned, expires_in_ms)
+    order by n.order_id
     on conflict (order_id) do nothing
-    returning order_id`);
-  return { existing: inserted.length > 0 ? undefined : await lockReservation(tx, orderId) };
+    returning order_id as id`);
+  return new Set(rows.map((row) => row.id));
+}
+
+/** The states of these orders' reservations, by order id in small letters. */
+export async function reservationStates(
+  tx: Transaction,
+  orderIds: readonly string[],
+): Promise<Map<string, ReservationState>> {
+  const rows = await tx.rows<{ id: string; state: ReservationState }>(sql`
+    select r.order_id as id, r.state
+    from ${listRows(['uuid', orderIds])} as n(order_id)
+    join products.reservation r on r.order_id = n.order_id`);
+  return new Map(rows.map((row) => [row.id, row.state]));
+}
+
+/** Removes reservations that this transaction has opened, as if they had never been. */
+export async function dropReservations(tx: Transaction, orderIds: readonly string[]): Promise<void> {
+  await tx.rows(sql`
+    delete from products.reservation r using ${listRows(['uuid', orderIds])} as n(order_id)
+    where r.order_id = n.order_id`);
 }
 
 /** Writes the mark that an order's stock was released before anything was reserved, or finds what there is. */

@@ -174,7 +174,7 @@ describe('reserve', () => {
       const orderId = uuidv7();
       const counts: number[] = [];
       for (const step of [
-        () => reserveStock(database, unheard, { orderId, lines, pinned: true, expiresInMs: HOUR_MS }),
+        () => reserveStock(database, unheard, [{ orderId, lines, pinned: true, expiresInMs: HOUR_MS }]),
         () => deliverPaid(database, orderId),
         () => releaseStock(database, unheard, orderId),
       ]) {

@@ -153,7 +153,8 @@ async function run(command: Command, productId: string, skus: string[], orderIds
         pinned: command.pinned,
         expiresInMs: -1,
       };
-      await reserveStock(database, unheard, reservation);
+      const [refusal] = await reserveStock(database, unheard, [reservation]);
+      if (refusal) throw refusal;
       return;
     }
     case 'pin':

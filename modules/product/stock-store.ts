@@ -1,57 +1,57 @@
 import { sql } from 'drizzle-orm';
 import type { Queryable, Transaction } from '#platform/database/database';
-import { isoTime, jsonRows, textArray } from '#platform/database/sql';
+import { isoTime, listRows } from '#platform/database/sql';
 
 /**
- * Locks are always taken in one order: the reservation, then stock rows by variant id, then products by id. So
- * no two transactions wait for each other.
+ * Locks are always taken in one order: reservations by order id, then stock rows by variant id, then products by id.
+ * So no two transactions wait for each other.
  */
 
-export interface TakenLine {
+/** The stock of an active product's variant. */
+export interface Shelf {
   readonly sku: string;
-  readonly quantity: number;
-  /** Null when no active product has this sku. */
-  readonly productId: string | null;
-  /** Pieces free before this reservation. */
-  readonly available: number | null;
+  readonly variantId: string;
+  readonly productId: string;
+  /** Pieces that nobody has reserved. */
+  readonly available: number;
 }
 
-/**
- * Reserves all lines for an order, or none of them when one is short or unknown, and tells what it found. One
- * statement whatever the number of lines: stock rows are locked in id order first, and what is available is read
- * from the locked rows.
- */
-export async function takeStock(
-  tx: Transaction,
-  orderId: string,
-  lines: readonly { sku: string; quantity: number }[],
-): Promise<TakenLine[]> {
-  return await tx.rows<TakenLine>(sql`
-    with asked as (
-      select a.sku, sum(a.quantity)::bigint as quantity
-      from jsonb_to_recordset(${jsonRows(lines)}) as a(sku text, quantity bigint)
-      group by a.sku
-    ), known as (
-      select v.id, v.product_id, a.sku, a.quantity
-      from asked a
-      join products.variant v on v.sku = a.sku
-      join products.product p on p.id = v.product_id and p.status = 'active'
-    ), locked as materialized (
-      select s.variant_id, k.product_id, k.sku, k.quantity, s.on_hand - s.reserved as available
-      from known k join products.stock s on s.variant_id = k.id
-      order by s.variant_id
-      for update of s
-    ), verdict as materialized (
-      select (select count(*) from asked) = count(*) and bool_and(available >= quantity) as possible from locked
-    ), taken as (
-      update products.stock s set reserved = s.reserved + l.quantity
-      from locked l, verdict where s.variant_id = l.variant_id and verdict.possible
-    ), noted as (
-      insert into products.reservation_line (order_id, variant_id, quantity)
-      select ${orderId}::uuid, l.variant_id, l.quantity from locked l, verdict where verdict.possible
+/** Locks the stock of these skus and tells what is available; skus without an active product are left out. */
+export async function lockShelves(tx: Transaction, skus: readonly string[]): Promise<Shelf[]> {
+  return await tx.rows<Shelf>(sql`
+    select v.sku, v.id as "variantId", v.product_id as "productId", s.on_hand - s.reserved as available
+    from ${listRows(['text', skus])} as n(sku)
+    join products.variant v on v.sku = n.sku
+    join products.product p on p.id = v.product_id and p.status = 'active'
+    join products.stock s on s.variant_id = v.id
+    order by s.variant_id
+    for update of s`);
+}
+
+/** Pieces of one variant for one order. */
+export interface TakenLine {
+  readonly orderId: string;
+  readonly variantId: string;
+  readonly quantity: number;
+}
+
+/** Reserves these lines, which the caller has found to be available on shelves that it has locked. */
+export async function takeStock(tx: Transaction, lines: readonly TakenLine[]): Promise<void> {
+  const sums = new Map<string, number>();
+  for (const { variantId, quantity } of lines) sums.set(variantId, (sums.get(variantId) ?? 0) + quantity);
+  await tx.rows(sql`
+    with taken as (
+      update products.stock s set reserved = s.reserved + n.quantity
+      from ${listRows(['uuid', [...sums.keys()]], ['bigint', [...sums.values()]])} as n(variant_id, quantity)
+      where s.variant_id = n.variant_id
     )
-    select a.sku, a.quantity, l.product_id as "productId", l.available
-    from asked a left join locked l on l.sku = a.sku`);
+    insert into products.reservation_line (order_id, variant_id, quantity)
+    select order_id, variant_id, quantity
+    from ${listRows(
+      ['uuid', lines.map((line) => line.orderId)],
+      ['uuid', lines.map((line) => line.variantId)],
+      ['bigint', lines.map((line) => line.quantity)],
+    )} as n(order_id, variant_id, quantity)`);
 }
 
 /** A product of which pieces became available. */
@@ -68,9 +68,10 @@ export interface FreedProduct {
 export async function freeReserved(tx: Transaction, orderIds: readonly string[]): Promise<FreedProduct[]> {
   return await tx.rows<FreedProduct>(sql`
     with freed as (
-      select variant_id, sum(quantity)::bigint as quantity from products.reservation_line
-      where order_id = any(${textArray(orderIds)}::uuid[])
-      group by variant_id
+      select l.variant_id, sum(l.quantity)::bigint as quantity
+      from ${listRows(['uuid', orderIds])} as n(order_id)
+      join products.reservation_line l on l.order_id = n.order_id
+      group by l.variant_id
     ), locked as materialized (
       select s.variant_id, f.quantity, s.on_hand - s.reserved as available
       from freed f join products.stock s on s.variant_id = f.variant_id
@@ -86,24 +87,40 @@ export async function freeReserved(tx: Transaction, orderIds: readonly string[])
 }
 
 /**
- * Takes an order's reserved pieces off the shelf, with a ledger entry each. What is available stays the same.
- * Returns the ids of the products concerned.
+ * Turns the reservations of these orders that are open into sales: their pieces leave the shelf, with a ledger
+ * entry for each order and variant. What is available stays the same. A variant's entries stand in the order of
+ * the orders' ids, each with the pieces on hand after it. Returns the ids of the products concerned.
  */
-export async function sellReserved(tx: Transaction, orderId: string): Promise<string[]> {
+export async function sellReserved(tx: Transaction, orderIds: readonly string[]): Promise<string[]> {
   const rows = await tx.rows<{ id: string }>(sql`
-    with locked as materialized (
-      select s.variant_id, l.quantity
-      from products.reservation_line l join products.stock s on s.variant_id = l.variant_id
-      where l.order_id = ${orderId}::uuid
+    with open as materialized (
+      select r.order_id
+      from ${listRows(['uuid', orderIds])} as n(order_id)
+      join products.reservation r on r.order_id = n.order_id and r.state = 'open'
+      order by r.order_id
+      for update of r
+    ), closed as (
+      update products.reservation r set state = 'sold'
+      from open o where r.order_id = o.order_id
+      returning r.order_id
+    ), line as (
+      select l.order_id, l.variant_id, l.quantity
+      from closed c join products.reservation_line l on l.order_id = c.order_id
+    ), locked as materialized (
+      select s.variant_id, s.on_hand, t.quantity
+      from (select variant_id, sum(quantity)::bigint as quantity from line group by variant_id) t
+      join products.stock s on s.variant_id = t.variant_id
       order by s.variant_id
       for update of s
     ), sold as (
       update products.stock s set on_hand = s.on_hand - l.quantity, reserved = s.reserved - l.quantity
       from locked l where s.variant_id = l.variant_id
-      returning s.variant_id, l.quantity, s.on_hand
     ), noted as (
       insert into products.stock_entry (variant_id, delta, reason, order_id, on_hand)
-      select variant_id, -quantity, 'sale', ${orderId}::uuid, on_hand from sold
+      select n.variant_id, -n.quantity, 'sale', n.order_id,
+        l.on_hand - sum(n.quantity) over (partition by n.variant_id order by n.order_id)
+      from line n join locked l on l.variant_id = n.variant_id
+      order by n.variant_id, n.order_id
     )
     select distinct v.product_id as id from locked l join products.variant v on v.id = l.variant_id`);
   return rows.map((row) => row.id);
@@ -195,16 +212,17 @@ export async function stockEntries(
  */
 export async function refreshInStock(tx: Transaction, productIds: readonly string[]): Promise<void> {
   if (productIds.length === 0) return;
-  const ids = sql`${textArray(productIds)}::uuid[]`;
+  const products = sql`${listRows(['uuid', productIds])} as n(id)`;
   await tx.rows(sql`
-    select id from products.product where id = any(${ids}) order by id for no key update`);
+    select p.id from ${products} join products.product p on p.id = n.id order by p.id for no key update of p`);
   await tx.rows(sql`
     update products.product p set in_stock = now_available.yes
     from (
-      select v.product_id, bool_or(s.on_hand > s.reserved) as yes
-      from products.variant v join products.stock s on s.variant_id = v.id
-      where v.product_id = any(${ids})
-      group by v.product_id
+      select n.id, bool_or(s.on_hand > s.reserved) as yes
+      from ${products}
+      join products.variant v on v.product_id = n.id
+      join products.stock s on s.variant_id = v.id
+      group by n.id
     ) now_available
-    where p.id = now_available.product_id and p.in_stock <> now_available.yes`);
+    where p.id = now_available.id and p.in_stock <> now_available.yes`);
 }
