@@ -46,10 +46,12 @@ export const IDEMPOTENCY_KEY_LENGTH = 255;
 
 /** Deliveries a relay claims at once for one consumer; bounds memory and what a crash leaves leased. */
 export const RELAY_BATCH = 100;
-/** Deliveries one consumer handles at once. */
+/** Deliveries one consumer handles at once, apart from those that it handles together. */
 export const RELAY_CONCURRENCY = 8;
 /** Events that a handler of many gets at once: as many as are claimed at once; its transaction takes milliseconds. */
 export const EVENTS_TOGETHER = 100;
+/** Outcomes written down at once; those of two consumers, whose events were claimed at the same time, fit in. */
+export const OUTCOMES_TOGETHER = 200;
 /** A relay looks for due rows by itself this often; commits wake it sooner. */
 export const RELAY_POLL_MS = 1_000;
 /** A handler gets this long before another worker may take its delivery. */
@@ -115,6 +117,8 @@ export const ANSWER_TIMEOUT_MS = CALL_TIMEOUT_MS + 5_000;
 export const OVERLOAD_RETRY_SECONDS = 1;
 /** Rate limits count requests in windows of this length (docs/api.md: requests a minute). */
 export const RATE_WINDOW_SECONDS = 60;
+/** Shorter answers fit in one packet anyhow, and are sent as they are. */
+export const COMPRESS_BYTES = 1024;
 /** Wrong members named in one answer; more would not help whoever mends the request. */
 export const REQUEST_ERRORS = 50;
 /** Verification keys are read anew after this long; a new key must be published longer before it signs. */

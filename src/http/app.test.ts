@@ -345,6 +345,27 @@ describe('every answer', () => {
     }
   });
 
+  it('tells caches that it depends on who asks, if it might have been compressed', async () => {
+    const long = await edge.request('/api/v1/large');
+    expect(long.headers.get('vary')).toBe('Accept-Encoding');
+    expect(long.headers.get('content-length')).toBe(String((await long.bytes()).length));
+    expect((await edge.request('/api/v1/things')).headers.get('vary')).toBeNull();
+    expect((await edge.request('/api/v1/large', { method: 'HEAD' })).headers.get('vary')).toBeNull();
+  });
+
+  it('says to a browser of another origin what its scripts may read', async () => {
+    const shop = await startEdge({
+      routes: { large: routes.large },
+      handlers: { large: async () => ({ status: 200, body: 'x'.repeat(5_000) }) },
+      config: { corsOrigins: ['https://shop.example'] },
+    });
+    const { headers } = await shop.request('/api/v1/large', { headers: { origin: 'https://shop.example' } });
+    expect(headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    expect(headers.get('vary')).toBe('Accept-Encoding, Origin');
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('x-request-id')).not.toBeNull();
+  });
+
   it('is kept out of shared caches when it is for one user', async () => {
     const authorization = `Bearer ${await edge.keys.token()}`;
     const mine = await edge.request('/api/v1/things/mine', { headers: { authorization } });

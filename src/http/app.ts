@@ -1,14 +1,14 @@
 import { Hono } from 'hono';
-import { compress } from 'hono/compress';
 import { cors } from 'hono/cors';
-import { secureHeaders } from 'hono/secure-headers';
 import type { Config } from '../config.ts';
 import { REQUESTS_IN_FLIGHT } from '../limits.ts';
 import type { Limiters } from '../redis/limiters.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { createClientAddress } from './client-address.ts';
+import { compression } from './compression.ts';
 import { createDocsRoutes } from './docs.ts';
+import { edgeHeaders, SECURITY_HEADERS } from './edge-headers.ts';
 import { createForwardHandler, type Forward } from './forward.ts';
 import { createHealthRoutes, type Health } from './health.ts';
 import type { HttpContext, HttpEnv } from './http-env.ts';
@@ -113,23 +113,14 @@ export function createApps(options: PublicAppOptions): Apps {
 function createPublicApp(edge: Edge, options: PublicAppOptions): Hono {
   const { config, log, elsewhere = [] } = options;
   const app = new Hono<HttpEnv>();
-  app.use(
-    secureHeaders({
-      // An API has nothing to load or to frame; the documentation sets a policy of its own.
-      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"], baseUri: ["'none'"] },
-      xFrameOptions: 'DENY',
-      // Our TLS says nothing of the names below ours.
-      strictTransportSecurity: 'max-age=15552000',
-      overwrite: false,
-    }),
-  );
+  app.use(edgeHeaders(SECURITY_HEADERS));
   app.route('/', createHealthRoutes(options.health));
   app.use(requestScope(log, options.metrics.http));
   if (config.corsOrigins.length > 0) {
     const origin = config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins];
     app.use(cors({ origin, maxAge: 600, ...CORS_HEADERS }));
   }
-  app.use(compress());
+  app.use(compression());
   const countStranger = (c: HttpContext) => countRequest(edge, c, undefined);
   const documented = inDocumentOrder([...options.modules, ...elsewhere], options.order);
   app.route('/', createDocsRoutes(createOpenApi(documented), countStranger));

@@ -13,6 +13,12 @@ export interface HttpEnv {
     /** The path pattern of the route that answers, for logs and metrics; unset when none matched. */
     route?: string;
     userId?: string;
+    /** What the edge says with the answer; unset where another process is the edge. See `edge-headers.ts`. */
+    edgeHeaders?: Record<string, string>;
+    /** The answer has them. */
+    hasEdgeHeaders?: boolean;
+    /** The answer is to be sent as it is. */
+    isUncompressed?: boolean;
     /** Why the request was turned away, if it was, for metrics. */
     refusal?: Refusal;
   };

@@ -21,7 +21,7 @@ export function requestScope(log: Logger, metrics: HttpMetrics): MiddlewareHandl
     const given = c.req.header('x-request-id') ?? '';
     const requestId = REQUEST_ID.test(given) ? given : uuidv7();
     const parent = parseTraceparent(c.req.header('traceparent'), c.req.header('tracestate'));
-    c.header('X-Request-Id', requestId);
+    Object.assign(c.get('edgeHeaders') ?? {}, { 'x-request-id': requestId });
     await serveInSpan(c, parent, { requestId, deadlineAt: startedAt + CALL_TIMEOUT_MS }, async () => {
       await counted(next, metrics);
       const ms = performance.now() - startedAt;

@@ -143,7 +143,7 @@ export async function countRequest(edge: Edge, c: HttpContext, userId: string | 
   const client = userId ?? (address && clientPrefix(address));
   if (edge.rateLimit === undefined || client === undefined) return;
   const { headers, refusal } = await edge.rateLimit.count(client);
-  for (const [name, value] of Object.entries(headers)) c.header(name, value);
+  Object.assign(c.get('edgeHeaders') ?? {}, headers);
   if (refusal) throw refusal;
 }
 

@@ -10,6 +10,7 @@ const answers = { 200: { description: 'what came', schema: z.unknown() } };
 const routes = defineRoutes({
   hello: { method: 'get', path: '/hello', access: 'anyone', summary: 's', answers },
   slow: { method: 'get', path: '/slow', access: 'anyone', summary: 's', answers },
+  splitting: { method: 'get', path: '/splitting', access: 'anyone', summary: 's', answers },
   take: {
     method: 'post',
     path: '/take',
@@ -39,6 +40,7 @@ function startApp(
         await gate.promise;
         return { status: 200, body: { slow: true } };
       },
+      splitting: async () => ({ status: 200, headers: { location: '/\r\nset-cookie: a=b' }, body: {} }),
       take: async ({ body }) => ({ status: 200, body: body.text.length }),
     },
   });
@@ -148,6 +150,15 @@ describe('listen', () => {
     socket.destroy();
     expect((await fetch(`${server.url}/api/v1/hello`)).status).toBe(200);
     expect(edge.logged.filter((line) => line.level === 'error')).toEqual([]);
+  });
+
+  it('takes a header that is none for a bug, and sends nothing of it', async () => {
+    const answer = await speak(
+      server,
+      'GET /api/v1/splitting HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 500 [\s\S]*"code":"internal"/);
+    expect(answer).not.toContain('set-cookie');
   });
 
   it('counts a client by its own address whatever it forwards, unless it is a trusted proxy', async () => {
