@@ -13,7 +13,7 @@ beforeAll(async () => {
     create table parent (id uuid primary key, number text not null unique, user_id uuid not null,
       at timestamptz(3) not null, twice text generated always as (number || number) stored);
     create table child (position bigint generated always as identity primary key, parent_id uuid not null references parent,
-      stream text not null, state text not null);
+      stream text not null, state text not null, step integer not null default 7);
     insert into parent values ('019a0000-1000-7000-8000-000000000001', '100001',
       '019a0000-0000-7000-8000-00000000000a', '2026-01-01T00:00:10Z');
     insert into child (parent_id, stream, state)

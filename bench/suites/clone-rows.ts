@@ -34,7 +34,7 @@ export async function cloneRows(sql: postgres.Sql, options: CloneOptions): Promi
     const values = columns.map((column) => copyOf(column, options.sameIds)).join(', ');
     await sql.unsafe(
       `insert into ${table} (${names}) select ${values}
-       from ${table} t cross join generate_series(1, $1::int) copy, (select $2::bigint as step) s`,
+       from ${table} t cross join (select copy, $2::bigint as step from generate_series(1, $1::int) copy) c`,
       [copies, stepMs],
     );
     await sql.unsafe(`analyze ${table}`);
@@ -44,12 +44,12 @@ export async function cloneRows(sql: postgres.Sql, options: CloneOptions): Promi
   return counts;
 }
 
-/** What stands in a column of a copy, as SQL over the row `t`, the copy's number and the step. */
+/** What stands in a column of a copy, as SQL over the row `t` and, in `c`, the copy's number and the step. */
 export function copyOf({ name, type }: Column, sameIds: readonly string[]): string {
   const value = `t."${name}"`;
-  if (type === 'uuid') return sameIds.includes(name) ? value : `bench_id(${value}, copy, step)`;
-  if (type.startsWith('timestamp')) return `${value} - copy * step * interval '1 millisecond'`;
-  if (type === 'text' && TELLING.has(name)) return `bench_text(${value}, copy, step)`;
+  if (type === 'uuid') return sameIds.includes(name) ? value : `bench_id(${value}, c.copy, c.step)`;
+  if (type.startsWith('timestamp')) return `${value} - c.copy * c.step * interval '1 millisecond'`;
+  if (type === 'text' && TELLING.has(name)) return `bench_text(${value}, c.copy, c.step)`;
   return value;
 }
 
