@@ -12,7 +12,7 @@ import { type EventBacklog, readEventBacklog } from './events/backlog.ts';
 import { deleteOldEvents } from './events/clean-up.ts';
 import { createConsumer } from './events/consumer.ts';
 import { createCarrier, eventJobs, type QueueMember } from './events/event-queue.ts';
-import type { Consume } from './events/handle.ts';
+import { createSettle } from './events/handle.ts';
 import { hearHints, hintWorkers } from './events/hints.ts';
 import { consumersOf, createOutbox, type Subscribers } from './events/outbox.ts';
 import { createRelay, type Relay } from './events/relay.ts';
@@ -44,8 +44,8 @@ export interface HostedModule extends QueueMember {
   readonly parts: ModuleParts;
   readonly api: unknown;
   readonly idempotency: IdempotencyStore;
-  /** Handles one event in this module; resolves when its inbox has recorded it. */
-  readonly consume: Consume;
+  /** Whether events of this type, sent by others, are handled together. */
+  gathers(type: string): boolean;
   /** Looks for deliveries that may go now. */
   wake(): void;
   /** The modules that handle its events. */
@@ -104,12 +104,14 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     onEnd: metrics.ran,
   });
   const consumers = consumersOf(name, options.subscribers);
+  const settle = createSettle({ database, tried: metrics.tried, log });
   const relay: Relay = createRelay({
     database,
     consumers,
     local: (consumer) => options.find(consumer)?.consume,
+    gathers: (consumer, type) => options.find(consumer)?.gathers(type) ?? false,
     carrier: queues && createCarrier(name, queues),
-    tried: metrics.tried,
+    settle,
     log,
   });
   const wake = isWorker ? relay.wake : hintWorkers(broadcast, name);
@@ -170,13 +172,8 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
     onEnd: metrics.ran,
     log,
   });
-  const member: QueueMember = {
-    name,
-    database,
-    consume: createConsumer({ name, database, subscriptions, handled: metrics.handled }),
-    wake,
-    tried: metrics.tried,
-  };
+  const consumer = createConsumer({ name, database, subscriptions, handled: metrics.handled });
+  const member: QueueMember = { name, consume: consumer.consume, settle, wake };
 
   /** Work that other processes, and the clock in Redis, hand to this module's workers. */
   function queueParts(shared: Queues): Part[] {
@@ -197,6 +194,8 @@ export async function hostModule(definition: AnyModule, options: HostOptions): P
 
   return {
     ...member,
+    gathers: consumer.gathers,
+    database,
     definition,
     parts,
     api: createLocalApi(contract, parts.api),

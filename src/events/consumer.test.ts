@@ -51,7 +51,7 @@ describe('events that are handled together', () => {
     const handled = () => {
       lags += 1;
     };
-    return createConsumer({ name: 'test', database, subscriptions, handled });
+    return createConsumer({ name: 'test', database, subscriptions, handled }).consume;
   }
 
   function event(n: number, stream = `s${n}`, id = uuidv7()): EventEnvelope {

@@ -8,7 +8,14 @@ import { formatTrace } from '../telemetry/trace-context.ts';
 import type { EventEnvelope } from './event.ts';
 import type { Consume } from './handle.ts';
 import { consume, consumeTogether, type EventsHandler } from './inbox.ts';
-import { createDispatch, type Subscription } from './subscription.ts';
+import { createDispatch, type Subscription, typesOf } from './subscription.ts';
+
+/** How a module of this process handles events. */
+export interface Consumer {
+  readonly consume: Consume;
+  /** Whether events of this type are handled together. */
+  gathers(type: string): boolean;
+}
 
 /**
  * Handles the events of one module in this process, whichever way they come. Those of a type that the module
@@ -23,7 +30,7 @@ export function createConsumer(options: {
   subscriptions: readonly Subscription[];
   /** Hears of each effect, how long after its event it was committed. */
   handled: (type: string, lagSeconds: number) => void;
-}): Consume {
+}): Consumer {
   const { name, database, subscriptions } = options;
   const subscriptionTo = createDispatch(name, subscriptions);
   const onEffect = ({ type }: EventEnvelope, lagSeconds: number) => options.handled(type, lagSeconds);
@@ -44,10 +51,16 @@ export function createConsumer(options: {
     if (handler) consumes.set(subscription, (event) => consume(database, event, handler, onEffect));
     else consumes.set(subscription, createGatherer(handlerOfMany));
   }
-  return async (event, failedTries) => {
-    const consumeIt = consumes.get(subscriptionTo(event))!;
-    await meetObstacle(name, event);
-    await consumeIt(event, failedTries);
+  const gathered = new Set(
+    subscriptions.filter(({ handlerOfMany }) => handlerOfMany !== undefined).flatMap(typesOf),
+  );
+  return {
+    async consume(event, failedTries) {
+      const consumeIt = consumes.get(subscriptionTo(event))!;
+      await meetObstacle(name, event);
+      await consumeIt(event, failedTries);
+    },
+    gathers: (type) => gathered.has(type),
   };
 }
 

@@ -1,6 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Database } from '../database/database.ts';
-import { isoTime } from '../database/sql.ts';
+import { isoTime, listRows } from '../database/sql.ts';
 import { backoffMs } from '../deadline.ts';
 import {
   DELIVERY_ATTEMPTS,
@@ -88,21 +88,43 @@ export async function claimDeliveries(
 }
 
 /**
- * Writes down what became of a delivery; tells whether it is parked now. "Done" is the inbox's word, so it counts
- * whoever brings it and however late, unless a fence says whose lease it was; a failure counts once. One that may
- * pass parks an event only when it has lasted for DELIVERY_PATIENCE_HOURS.
+ * Writes down what became of deliveries; tells for each whether it is parked now. "Done" is the inbox's word, so it
+ * counts whoever brings it and however late, unless a fence says whose lease it was; a failure counts once. One that
+ * may pass parks an event only when it has lasted for DELIVERY_PATIENCE_HOURS. To be told again changes nothing.
  */
-export async function recordOutcome(database: Database, outcome: Outcome): Promise<{ parked: boolean }> {
-  const { eventId, consumer, attempts, fence, failure } = outcome;
-  const mine = fence === undefined ? sql`true` : sql`state = 'leased' and fence = ${fence}::int`;
-  if (failure === null) {
-    await change(
-      database,
-      sql`state = 'done', last_error = null`,
-      sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state in ('pending', 'leased', 'parked') and ${mine}`,
-    );
-    return { parked: false };
+export async function recordOutcomes(database: Database, outcomes: readonly Outcome[]): Promise<boolean[]> {
+  await recordDone(
+    database,
+    outcomes.filter(({ failure }) => failure === null),
+  );
+  const parked: boolean[] = [];
+  for (const outcome of outcomes) {
+    const { failure } = outcome;
+    parked.push(failure !== null && (await recordFailure(database, outcome, failure)));
   }
+  return parked;
+}
+
+/** Leases begin at 1. */
+const NO_FENCE = 0;
+
+async function recordDone(database: Database, outcomes: readonly Outcome[]): Promise<void> {
+  if (outcomes.length === 0) return;
+  await database.rows(sql`
+    update ${sql.identifier(database.schema)}.delivery d set state = 'done', last_error = null
+    from ${listRows(
+      ['uuid', outcomes.map(({ eventId }) => eventId)],
+      ['text', outcomes.map(({ consumer }) => consumer)],
+      ['bigint', outcomes.map(({ fence }) => fence ?? NO_FENCE)],
+    )} as n(event_id, consumer, fence)
+    where d.event_id = n.event_id and d.consumer = n.consumer and d.state in ('pending', 'leased', 'parked')
+      and (n.fence = ${NO_FENCE}::int or d.state = 'leased' and d.fence = n.fence)`);
+}
+
+/** Tells whether the delivery is parked now. */
+async function recordFailure(database: Database, outcome: Outcome, failure: Failure): Promise<boolean> {
+  const { eventId, consumer, attempts, fence } = outcome;
+  const mine = fence === undefined ? sql`true` : sql`fence = ${fence}::int`;
   const schema = sql.identifier(database.schema);
   const isLast = attempts + 1 >= DELIVERY_ATTEMPTS;
   const lasts = sql`exists (select 1 from ${schema}.outbox o where o.id = ${eventId}::uuid
@@ -116,7 +138,7 @@ export async function recordOutcome(database: Database, outcome: Outcome): Promi
     sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state = 'leased'
       and attempts = ${attempts}::int and ${mine}`,
   );
-  return { parked: changed?.state === 'parked' };
+  return changed?.state === 'parked';
 }
 
 /** Gives a delivery back that could be handed to nobody: that is no failure of its handler. */

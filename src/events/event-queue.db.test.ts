@@ -12,7 +12,7 @@ import { type RedisServer, startRedis } from '../testing/servers/redis-server.ts
 import { auditEvents } from './audit.ts';
 import { defineEvent } from './event.ts';
 import { createCarrier, eventJobs } from './event-queue.ts';
-import type { Consume } from './handle.ts';
+import { type Consume, createSettle, type Settle } from './handle.ts';
 import { consume } from './inbox.ts';
 import { createOutbox } from './outbox.ts';
 import { createRelay, type Relay } from './relay.ts';
@@ -24,11 +24,13 @@ const subscribers = new Map([[counted.type, ['receiver']]]);
 let server: RedisServer;
 let engine: Engine;
 let database: Database;
+let settle: Settle;
 let stops: (() => Promise<void> | void)[];
 
 beforeAll(async () => {
   server = await startRedis({ appendonly: false });
   ({ engine, database } = await openPlatformDatabase());
+  settle = createSettle({ database, log });
   await database.rows(sql`create table test.effect (n integer not null)`);
 });
 afterAll(async () => {
@@ -74,8 +76,15 @@ function run(part: Part): void {
 async function startSender(shopId: string): Promise<{ relay: Relay; queues: Queues }> {
   const { queues } = await join(shopId);
   const carrier = createCarrier('sender', queues);
-  const relay = createRelay({ database, consumers: ['receiver'], local: () => undefined, carrier, log });
-  const member = { name: 'sender', database, consume: neverAsked, wake: relay.wake };
+  const relay = createRelay({
+    database,
+    consumers: ['receiver'],
+    local: () => undefined,
+    carrier,
+    settle,
+    log,
+  });
+  const member = { name: 'sender', consume: neverAsked, settle, wake: relay.wake };
   run(
     queues.worker(
       'sender',
@@ -89,7 +98,7 @@ async function startSender(shopId: string): Promise<{ relay: Relay; queues: Queu
 /** A process that receives, and knows of the sender no more than its queue. */
 async function startReceiver(shopId: string, handler: Consume): Promise<void> {
   const { queues } = await join(shopId);
-  const member = { name: 'receiver', database, consume: handler, wake: () => undefined };
+  const member = { name: 'receiver', consume: handler, settle, wake: () => undefined };
   run(
     queues.worker(
       'receiver',
@@ -237,7 +246,14 @@ describe('events between processes', () => {
       },
       send: neverAsked,
     };
-    const relay = createRelay({ database, consumers: ['receiver'], local: () => count, carrier, log });
+    const relay = createRelay({
+      database,
+      consumers: ['receiver'],
+      local: () => count,
+      carrier,
+      settle,
+      log,
+    });
     run({ name: 'relay', start: relay.start, stop: relay.stop });
     await expect.poll(deliveries, { timeout: 20_000 }).toEqual([done(0)]);
   });

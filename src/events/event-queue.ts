@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/log.ts';
 import { enter } from '../telemetry/trace.ts';
 import { parseTrace } from '../telemetry/trace-context.ts';
 import { eventSpan } from './event-span.ts';
-import { type Consume, handle, type Sender, settle } from './handle.ts';
+import { type Consume, handle, type Settle } from './handle.ts';
 import type { Carrier } from './relay.ts';
 
 const deliverySchema = z.object({
@@ -53,9 +53,11 @@ export function createCarrier(producer: string, queues: Queues): Carrier {
 }
 
 /** A module of this process, as far as its queue is concerned. */
-export interface QueueMember extends Sender {
+export interface QueueMember {
   readonly name: string;
   readonly consume: Consume;
+  /** Writes down what became of an event that it sent. */
+  readonly settle: Settle;
   /** Looks for deliveries that may go now. */
   wake(): void;
 }
@@ -72,7 +74,7 @@ export function eventJobs(
   log: Logger,
 ): QueueHandlers {
   async function record(producer: QueueMember, outcome: z.output<typeof outcomeSchema>): Promise<void> {
-    await settle(producer, outcome, log);
+    await producer.settle(outcome);
     producer.wake();
   }
 

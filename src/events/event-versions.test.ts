@@ -11,6 +11,7 @@ import { listDeliveries } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
 import { createConsumer } from './consumer.ts';
 import { type DataOf, defineEvent, type EventType, readData } from './event.ts';
+import { createSettle } from './handle.ts';
 import { createOutbox } from './outbox.ts';
 import { createRelay } from './relay.ts';
 import { createDispatch, handles, type Subscription, typesOf } from './subscription.ts';
@@ -99,8 +100,14 @@ describe('while processes are replaced', () => {
   /** Delivers with the handlers of one process until `done`. */
   async function deliver(subscription: Subscription, done: () => Promise<boolean>): Promise<void> {
     const handled = () => undefined;
-    const local = createConsumer({ name: 'test', database, subscriptions: [subscription], handled });
-    const relay = createRelay({ database, consumers: ['test'], local: () => local, log });
+    const { consume } = createConsumer({ name: 'test', database, subscriptions: [subscription], handled });
+    const relay = createRelay({
+      database,
+      consumers: ['test'],
+      local: () => consume,
+      settle: createSettle({ database, log }),
+      log,
+    });
     relay.start();
     for (let look = 0; look < 500 && !(await done()); look += 1) {
       await new Promise((resolve) => setTimeout(resolve, 10));

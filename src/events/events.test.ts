@@ -7,13 +7,14 @@ import type { Finding } from '../audit.ts';
 import type { Database } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
 import { AppError } from '../errors.ts';
-import { CLEAN_UP_BATCH, DELIVERY_ATTEMPTS, OUTBOX_KEEP_DAYS } from '../limits.ts';
+import { CLEAN_UP_BATCH, DELIVERY_ATTEMPTS, OUTBOX_KEEP_DAYS, RELAY_CONCURRENCY } from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
 import { deleteOldEvents } from './clean-up.ts';
+import { type Outcome, recordOutcomes } from './delivery-store.ts';
 import { defineEvent, type EventEnvelope } from './event.ts';
-import type { Consume } from './handle.ts';
+import { type Consume, createSettle, type Settle } from './handle.ts';
 import { consume } from './inbox.ts';
 import { createOutbox, type Subscribers } from './outbox.ts';
 import { createRelay } from './relay.ts';
@@ -25,9 +26,11 @@ const subscribers: Subscribers = new Map([[counted.type, ['test']]]);
 describe('events', () => {
   let engine: Engine;
   let database: Database;
+  let settle: Settle;
 
   beforeAll(async () => {
     ({ engine, database } = await openPlatformDatabase());
+    settle = createSettle({ database, log });
     await database.rows(sql`create table test.effect (n integer not null)`);
   });
   afterAll(() => engine.close());
@@ -47,7 +50,7 @@ describe('events', () => {
 
   /** Delivers what is due until nothing is, then stops. */
   async function relayUntil(done: () => Promise<boolean>, handler: Consume): Promise<void> {
-    const relay = createRelay({ database, consumers: ['test'], local: () => handler, log });
+    const relay = createRelay({ database, consumers: ['test'], local: () => handler, settle, log });
     relay.start();
     for (let look = 0; look < 500 && !(await done()); look += 1) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -217,6 +220,7 @@ describe('events', () => {
         await held.promise;
         throw new Error('the stalled relay speaks at last');
       },
+      settle,
       log,
     });
     stalled.start();
@@ -231,11 +235,81 @@ describe('events', () => {
     expect(row).toEqual({ state: 'done', fence: 2 });
   });
 
+  it('gives all that was claimed at once to a handler that gathers, and few to one that does not', async () => {
+    await append('a', 1);
+    for (let index = 0; index < 2 * RELAY_CONCURRENCY; index += 1) await append(`s${index}`, 2);
+    const all = 2 * RELAY_CONCURRENCY + 1;
+    const countAtOnce = async (isGathered: boolean) => {
+      await database.rows(sql`update test.delivery set state = 'pending', due_at = now()`);
+      const go = Promise.withResolvers<void>();
+      let waiting = 0;
+      const relay = createRelay({
+        database,
+        consumers: ['test'],
+        local: () => async () => {
+          waiting += 1;
+          await go.promise;
+        },
+        gathers: (consumer, type) => isGathered && consumer === 'test' && type === counted.type,
+        settle,
+        log,
+      });
+      relay.start();
+      await expect.poll(() => waiting).toBeGreaterThanOrEqual(isGathered ? all : RELAY_CONCURRENCY);
+      const atOnce = waiting;
+      go.resolve();
+      await expect.poll(() => waiting).toBe(all);
+      await relay.stop();
+      return atOnce;
+    };
+    expect(await countAtOnce(true)).toBe(all);
+    expect(await countAtOnce(false)).toBe(RELAY_CONCURRENCY);
+  });
+
+  it('writes down many outcomes at once, each by its own lease and number of failures', async () => {
+    const streams = ['done', 'late', 'told', 'parked', 'failed', 'again', 'last'];
+    for (const stream of streams) await append(stream, 1);
+    await database.rows(sql`update test.delivery set state = 'leased', fence = 3, attempts = 2`);
+    await database.rows(sql`update test.delivery set state = 'parked' where stream = 'parked'`);
+    await database.rows(
+      sql`update test.delivery set attempts = ${DELIVERY_ATTEMPTS - 1}::int where stream = 'last'`,
+    );
+    const rows = await database.rows<{ id: string; stream: string }>(sql`select id, stream from test.outbox`);
+    const outcome = (stream: string, more: Partial<Outcome>): Outcome => {
+      const eventId = rows.find((row) => row.stream === stream)!.id;
+      return { eventId, consumer: 'test', attempts: 2, fence: 3, failure: null, ...more };
+    };
+    const failure = { message: 'poison', mayPass: false };
+    const parked = await recordOutcomes(database, [
+      outcome('done', {}),
+      outcome('late', { fence: 2 }),
+      outcome('told', { fence: undefined }),
+      outcome('parked', { fence: undefined }),
+      outcome('failed', { failure }),
+      outcome('again', { failure, attempts: 1 }),
+      outcome('last', { failure, attempts: DELIVERY_ATTEMPTS - 1 }),
+    ]);
+    expect(parked).toEqual([false, false, false, false, false, false, true]);
+    const states = await database.rows<{ stream: string; state: string; attempts: number }>(
+      sql`select stream, state, attempts from test.delivery`,
+    );
+    const told = Object.fromEntries(states.map(({ stream, ...row }) => [stream, row]));
+    expect(told).toEqual({
+      done: { state: 'done', attempts: 2 },
+      late: { state: 'leased', attempts: 2 },
+      told: { state: 'done', attempts: 2 },
+      parked: { state: 'done', attempts: 2 },
+      failed: { state: 'pending', attempts: 3 },
+      again: { state: 'leased', attempts: 2 },
+      last: { state: 'parked', attempts: DELIVERY_ATTEMPTS },
+    });
+  });
+
   it('loses nothing and doubles nothing with four relays on the same rows', async () => {
     const streams = Array.from({ length: 20 }, (_, index) => `s${index}`);
     for (const stream of streams) await append(stream, 1, 2, 3);
     const relays = Array.from({ length: 4 }, () =>
-      createRelay({ database, consumers: ['test'], local: () => countEffect, log }),
+      createRelay({ database, consumers: ['test'], local: () => countEffect, settle, log }),
     );
     for (const relay of relays) relay.start();
     for (let look = 0; look < 500 && !(await effectsAre(60)()); look += 1) {

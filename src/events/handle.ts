@@ -1,12 +1,13 @@
+import { createBatch } from '../batch.ts';
 import { currentContext, type WorkIds, withOrderOf } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import { withDeadline } from '../deadline.ts';
 import { isUnavailable } from '../errors.ts';
-import { DELIVERY_LEASE_MS } from '../limits.ts';
+import { DELIVERY_LEASE_MS, OUTCOMES_TOGETHER } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { enter, nameFailure } from '../telemetry/trace.ts';
 import { formatTrace, parseTrace } from '../telemetry/trace-context.ts';
-import { type Delivery, type Failure, type Outcome, recordOutcome } from './delivery-store.ts';
+import { type Delivery, type Failure, type Outcome, recordOutcomes } from './delivery-store.ts';
 import type { EventEnvelope } from './event.ts';
 import { eventSpan } from './event-span.ts';
 
@@ -57,18 +58,25 @@ function idsOf({ id, stream, data }: EventEnvelope): WorkIds {
   return { eventId: id, orderId: stream.slice('order:'.length) };
 }
 
-/** A module whose events are delivered. */
-export interface Sender {
-  readonly database: Database;
-  /** Told of each try whose outcome is written down. */
-  tried?(consumer: string, came: 'done' | 'failed' | 'parked'): void;
-}
+/** Writes down what became of a delivery, and tells operators when they are needed. */
+export type Settle = (outcome: Outcome) => Promise<void>;
 
-/** Writes down what became of a delivery of the sender's, and tells operators when they are needed. */
-export async function settle(sender: Sender, outcome: Outcome, log: Logger): Promise<void> {
-  const { parked } = await recordOutcome(sender.database, outcome);
-  sender.tried?.(outcome.consumer, parked ? 'parked' : outcome.failure === null ? 'done' : 'failed');
-  if (!parked) return;
-  const { eventId, consumer } = outcome;
-  log.error({ eventId, consumer }, 'event parked: retry or skip it with `banyan events`');
+/** How the outcomes of one sender's deliveries are written down: those that come at the same time in one statement. */
+export function createSettle(options: {
+  database: Database;
+  /** Told of each try whose outcome is written down. */
+  tried?: (consumer: string, came: 'done' | 'failed' | 'parked') => void;
+  log: Logger;
+}): Settle {
+  const { database, tried, log } = options;
+  const record = createBatch<Outcome, boolean>({
+    run: (outcomes) => recordOutcomes(database, outcomes),
+    max: OUTCOMES_TOGETHER,
+  });
+  return async (outcome) => {
+    const { eventId, consumer, failure } = outcome;
+    const parked = await record(outcome);
+    tried?.(consumer, parked ? 'parked' : failure === null ? 'done' : 'failed');
+    if (parked) log.error({ eventId, consumer }, 'event parked: retry or skip it with `banyan events`');
+  };
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Database, Transaction } from '../database/database.ts';
-import { jsonRows } from '../database/sql.ts';
+import { listRows } from '../database/sql.ts';
 import { AppError, invariant } from '../errors.ts';
 import type { EventEnvelope } from './event.ts';
 
@@ -97,9 +97,8 @@ async function recordOnce(
   effect: (tx: Transaction, fresh: readonly EventEnvelope[]) => Promise<void>,
   onEffect?: OnEffect,
 ): Promise<ReadonlySet<string>> {
-  const entries = events.map(({ id, type, stream, version, at }) => ({ id, type, stream, version, at }));
   const done = await database.transaction(async (tx) => {
-    const lags = await insertFresh(tx, database.schema, entries);
+    const lags = await insertFresh(tx, database.schema, events);
     const insertedAt = performance.now();
     const fresh = pickInOrder(events, lags);
     if (fresh.length > 0) await effect(tx, fresh);
@@ -123,13 +122,18 @@ async function recordOnce(
 async function insertFresh(
   tx: Transaction,
   name: string,
-  entries: readonly object[],
+  events: readonly EventEnvelope[],
 ): Promise<ReadonlyMap<string, number>> {
   const schema = sql.identifier(name);
   const rows = await tx.rows<{ id: string; lag: number }>(sql`
     with event as (
-      select * from jsonb_to_recordset(${jsonRows(entries)})
-        as e(id uuid, type text, stream text, version bigint, at timestamptz)
+      select * from ${listRows(
+        ['uuid', events.map(({ id }) => id)],
+        ['text', events.map(({ type }) => type)],
+        ['text', events.map(({ stream }) => stream)],
+        ['bigint', events.map(({ version }) => version)],
+        ['text', events.map(({ at }) => at)],
+      )} as e(id, type, stream, version, at)
     ), fresh as (
       insert into ${schema}.inbox (event_id, type, stream, version)
       select id, type, stream, version from event
@@ -138,7 +142,7 @@ async function insertFresh(
       on conflict (event_id) do nothing
       returning event_id
     )
-    select id, extract(epoch from clock_timestamp() - at)::float8 as lag
+    select id, extract(epoch from clock_timestamp() - at::timestamptz)::float8 as lag
     from fresh join event on id = event_id`);
   return new Map(rows.map(({ id, lag }) => [id, lag]));
 }
@@ -146,8 +150,7 @@ async function insertFresh(
 async function findKnown(tx: Transaction, name: string, ids: readonly string[]): Promise<{ id: string }[]> {
   const schema = sql.identifier(name);
   return await tx.rows(sql`
-    select e.id from jsonb_to_recordset(${jsonRows(ids.map((id) => ({ id })))}) as e(id uuid)
-    where (select true from ${schema}.inbox i where i.event_id = e.id)`);
+    select e.id from ${listRows(['uuid', ids])} as e(id) join ${schema}.inbox i on i.event_id = e.id`);
 }
 
 /** The fresh ones among `events`, each once, and those of one stream in order. */

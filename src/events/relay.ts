@@ -3,7 +3,7 @@ import { sleep } from '../deadline.ts';
 import { DELIVERY_LEASE_MS, RELAY_BATCH, RELAY_CONCURRENCY, RELAY_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { claimDeliveries, type Delivery, freeLeases, giveBack } from './delivery-store.ts';
-import { type Consume, handle, type Sender, settle } from './handle.ts';
+import { type Consume, handle, type Settle } from './handle.ts';
 
 /** Hands a delivery to whichever process hosts its consumer; see `createEventQueue`. */
 export interface Carrier {
@@ -38,8 +38,10 @@ export function createRelay(options: {
   consumers: readonly string[];
   /** The handler of a consumer in this process. */
   local: (consumer: string) => Consume | undefined;
+  /** Whether that handler gathers events of a type, to handle them together. */
+  gathers?: (consumer: string, type: string) => boolean;
   carrier?: Carrier;
-  tried?: Sender['tried'];
+  settle: Settle;
   log: Logger;
 }): Relay {
   const { database, carrier, log } = options;
@@ -87,17 +89,27 @@ export function createRelay(options: {
     const claimedAt = performance.now();
     const batch = await claimDeliveries(database, consumer, RELAY_BATCH);
     turned(consumer);
+    const oneByOne: Delivery[] = [];
+    const atOnce: Delivery[] = [];
+    for (const delivery of batch) (isGathered(delivery) ? atOnce : oneByOne).push(delivery);
     let next = 0;
-    const lanes = Array.from({ length: Math.min(RELAY_CONCURRENCY, batch.length) }, async () => {
-      for (let delivery = batch[next++]; delivery; delivery = batch[next++]) {
+    const lanes = Array.from({ length: Math.min(RELAY_CONCURRENCY, oneByOne.length) }, async () => {
+      for (let delivery = oneByOne[next++]; delivery; delivery = oneByOne[next++]) {
         // Whatever is late in its lease would be handled by two at once: it is left to run out.
         if (performance.now() - claimedAt > DELIVERY_LEASE_MS / 2) return;
         await deliver(delivery);
         turned(consumer);
       }
     });
-    await Promise.all(lanes);
+    await Promise.all([...lanes, ...atOnce.map(deliver)]);
+    turned(consumer);
     return batch.length;
+  }
+
+  /** Whether its handler, or the carrier, waits for more to come, so that it must not wait for others to end. */
+  function isGathered({ consumer, attempts, event }: Delivery): boolean {
+    if (options.local(consumer) === undefined) return carrier?.available ?? false;
+    return attempts === 0 && (options.gathers?.(consumer, event.type) ?? false);
   }
 
   async function deliver(delivery: Delivery): Promise<void> {
@@ -117,7 +129,7 @@ export function createRelay(options: {
   async function deliverHere(delivery: Delivery, consume: Consume): Promise<void> {
     const { event, consumer, attempts, fence } = delivery;
     const failure = await handle(delivery, consume, log);
-    await settle(options, { eventId: event.id, consumer, attempts, fence, failure }, log);
+    await options.settle({ eventId: event.id, consumer, attempts, fence, failure });
   }
 
   return {
