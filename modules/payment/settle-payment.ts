@@ -6,7 +6,7 @@ import { paymentSettled } from './events.ts';
 import { isFinal, type PaymentRow } from './payment.ts';
 import { ask, type ChargeState } from './provider.ts';
 import { reserveRefunds } from './refund-store.ts';
-import { findPayment, findReversal, recordOutcome } from './store.ts';
+import { findPayment, isReversed, recordOutcome } from './store.ts';
 
 export interface Settled {
   readonly payment: PaymentRow;
@@ -41,12 +41,14 @@ export async function settleIn(
   outcome: ChargeState,
   { tell }: { tell: boolean },
 ): Promise<{ settled: Settled; lateRefund: string | undefined }> {
-  const changed = await recordOutcome(tx, id, outcome);
+  const [changed, reversed] = await Promise.all([
+    recordOutcome(tx, id, outcome),
+    // A statement of its own, which begins once the payment's row is locked: a reversal at the same moment either has
+    // committed and is seen here, or waits for the row and then sees this outcome.
+    isReversed(tx, id),
+  ]);
   const payment = changed ?? (await findPayment(tx, id));
   invariant(payment, `payment ${id} was written before its provider was asked`);
-  // Asked after the payment's row is locked: a reversal at the same moment either has committed and is seen
-  // here, or waits for the row and then sees this outcome.
-  const reversed = (await findReversal(tx, payment.orderId)) !== undefined;
   const settled = { payment, reversed };
   if (!changed || !isFinal(payment.status)) return { settled, lateRefund: undefined };
   if (reversed) return { settled, lateRefund: await giveBack(context, tx, payment) };

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, ne, or, type SQL, sql } from 'drizzle-orm';
+import { and, eq, isNotNull, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '#platform/database/database';
 import { isoTime, textArray } from '#platform/database/sql';
 import {
@@ -13,26 +13,12 @@ import { isFinal, type PaymentRow, statusOf } from './payment.ts';
 import type { ChargeState } from './provider.ts';
 import { orderReversal, payment, webhookEvent } from './schema.ts';
 
-/** A payment as a `PaymentRow`. */
-const shown = {
-  id: payment.id,
-  orderId: payment.orderId,
-  userId: payment.userId,
-  provider: payment.provider,
-  amount: payment.amount,
-  currency: payment.currency,
-  status: payment.status,
-  reason: payment.reason,
-  refundReserved: payment.refundReserved,
-  refunded: payment.refunded,
-  version: payment.version,
-  createdAt: isoTime(payment.createdAt),
-};
+/** The columns of a `PaymentRow`, of the alias `p`. */
+const PAYMENT = sql`p.id, p.order_id as "orderId", p.user_id as "userId", p.provider, p.amount, p.currency, p.status,
+  p.reason, p.refund_reserved as "refundReserved", p.refunded, p.version, ${isoTime(sql`p.created_at`)} as "createdAt"`;
 
 /** `ms` from now, by the database's clock. */
 const after = (ms: number) => sql`now() + ${ms}::int * interval '1 millisecond'`;
-
-const isOpen = inArray(payment.status, ['pending', 'authorized']);
 
 /**
  * Held until the transaction ends by whoever writes an order's charge or its reversal: one of them commits before
@@ -62,33 +48,29 @@ export async function insertIntent(
 }
 
 export async function findPayment(on: Queryable, id: string): Promise<PaymentRow | undefined> {
-  const [row] = await on.db.select(shown).from(payment).where(eq(payment.id, id));
+  const [row] = await on.rows<PaymentRow>(sql`
+    select ${PAYMENT} from payments.payment p where p.id = ${id}::uuid`);
   return row;
 }
 
 /** The payment, locked until the transaction ends. */
 export async function lockPayment(tx: Transaction, id: string): Promise<PaymentRow | undefined> {
-  const [row] = await tx.db.select(shown).from(payment).where(eq(payment.id, id)).for('update');
+  const [row] = await tx.rows<PaymentRow>(sql`
+    select ${PAYMENT} from payments.payment p where p.id = ${id}::uuid for update`);
   return row;
 }
 
 /** The payments of these orders, oldest first. */
 export async function listPayments(on: Queryable, orderIds: readonly string[]): Promise<PaymentRow[]> {
-  return await on.db
-    .select(shown)
-    .from(payment)
-    .where(inArray(payment.orderId, [...orderIds]))
-    .orderBy(payment.createdAt, payment.id);
+  return await on.rows<PaymentRow>(sql`
+    select ${PAYMENT} from payments.payment p where p.order_id = any(${textArray(orderIds)}::uuid[])
+    order by p.created_at, p.id`);
 }
 
 /** The order's payments, locked: each one's outcome is recorded before this transaction or after it. */
 export async function lockPayments(tx: Transaction, orderId: string): Promise<PaymentRow[]> {
-  return await tx.db
-    .select(shown)
-    .from(payment)
-    .where(eq(payment.orderId, orderId))
-    .orderBy(payment.id)
-    .for('update');
+  return await tx.rows<PaymentRow>(sql`
+    select ${PAYMENT} from payments.payment p where p.order_id = ${orderId}::uuid order by p.id for update`);
 }
 
 /**
@@ -101,17 +83,12 @@ export async function recordOutcome(
   outcome: ChargeState,
 ): Promise<PaymentRow | undefined> {
   const status = statusOf(outcome);
-  const [row] = await tx.db
-    .update(payment)
-    .set({
-      status,
-      reason: outcome.state === 'declined' ? outcome.reason : null,
-      version: sql`${payment.version} + 1`,
-      attempts: 0,
-      dueAt: isFinal(status) ? null : after(AUTHORIZED_CHECK_MS),
-    })
-    .where(and(eq(payment.id, id), isOpen, ne(payment.status, status)))
-    .returning(shown);
+  const [row] = await tx.rows<PaymentRow>(sql`
+    update payments.payment p
+    set status = ${status}::text, reason = ${outcome.state === 'declined' ? outcome.reason : null}::text,
+      version = p.version + 1, attempts = 0, due_at = ${isFinal(status) ? null : after(AUTHORIZED_CHECK_MS)}
+    where p.id = ${id}::uuid and p.status in ('pending', 'authorized') and p.status <> ${status}::text
+    returning ${PAYMENT}`);
   return row;
 }
 
@@ -158,6 +135,14 @@ export async function setReversalRefund(
     .update(orderReversal)
     .set({ refunded: refunded.amount, currency: refunded.currency })
     .where(eq(orderReversal.orderId, orderId));
+}
+
+/** Whether the payment's order was reversed. */
+export async function isReversed(on: Queryable, id: string): Promise<boolean> {
+  const rows = await on.rows(sql`
+    select 1 as reversed from payments.order_reversal r join payments.payment p on p.order_id = r.order_id
+    where p.id = ${id}::uuid`);
+  return rows.length > 0;
 }
 
 export async function findReversal(
