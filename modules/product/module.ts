@@ -1,5 +1,5 @@
 import { orderPaid } from '#modules/order/events';
-import { handles } from '#platform/events/subscription';
+import { handlesTogether } from '#platform/events/subscription';
 import { defineModule } from '#platform/module';
 import { platformMetrics } from '#platform/telemetry/catalogue';
 import { counterOf } from '#platform/telemetry/instruments';
@@ -67,7 +67,7 @@ export const productModule = defineModule({
         },
       },
       handlers: createHandlers(context, cache),
-      on: [handles(orderPaid, createOnOrderPaid(changed))],
+      on: [handlesTogether(orderPaid, createOnOrderPaid(changed))],
       jobs: { [IMPORT_JOB]: (run) => applyImport(context, changed, run) },
       schedules: [
         {

@@ -9,7 +9,7 @@ import { MAX_LINES, productContract } from './contract.ts';
 import { productModule } from './module.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { reserveStock } from './reserve-stock.ts';
-import { counting, deliverPaid, shelve, unheard } from './testing-catalogue.ts';
+import { counting, deliverAllPaid, deliverPaid, paidEvent, shelve, unheard } from './testing-catalogue.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -215,6 +215,44 @@ describe('the end of a reservation', () => {
     expect(ledger.body.data[0].id).toMatch(
       /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     );
+  });
+
+  it('becomes a sale together with others, and the ledger tells what each left on the shelf', async () => {
+    const { id, skus } = await shelf(9, 9);
+    const orders = [uuidv7(), uuidv7(), uuidv7()].sort();
+    const quantities = [
+      [1, 2],
+      [3, 0],
+      [2, 4],
+    ];
+    for (const [index, orderId] of orders.entries()) {
+      const lines = quantities[index]!.map((quantity, variant) => ({ sku: skus[variant]!, quantity }));
+      await reserve(
+        orderId,
+        lines.filter((line) => line.quantity > 0),
+      );
+    }
+    const cancelled = uuidv7();
+    await reserve(cancelled, [{ sku: skus[0]!, quantity: 1 }]);
+    await product.release({ orderId: cancelled });
+    const events = [...orders.toReversed(), cancelled, uuidv7()].map((orderId) => paidEvent(orderId));
+    // Another event tells again that an order was paid.
+    await deliverAllPaid(shop.database('product'), [...events, paidEvent(orders[1]!)]);
+    await deliverAllPaid(shop.database('product'), events);
+    expect(await stockOf(id)).toEqual([
+      [3, 0],
+      [3, 0],
+    ]);
+    for (const [variant, sku] of skus.entries()) {
+      const ledger = await shop.request('GET', `/products/${id}/variants/${sku}/stock`, { token: staff });
+      let onHand = 9;
+      const entries = orders.flatMap((orderId, index) => {
+        const quantity = quantities[index]![variant]!;
+        onHand -= quantity;
+        return quantity === 0 ? [] : [{ delta: -quantity, reason: 'sale', orderId, onHand }];
+      });
+      expect(ledger.body.data).toMatchObject(entries.toReversed());
+    }
   });
 
   it('is given back once when it is released, and a late payment then sells nothing', async () => {

@@ -1,7 +1,7 @@
 import { uuidv7 } from 'uuidv7';
 import type { Database, Transaction } from '#platform/database/database';
 import type { EventEnvelope } from '#platform/events/event';
-import { consume } from '#platform/events/inbox';
+import { consumeTogether } from '#platform/events/inbox';
 import { createProduct } from './create-product.ts';
 import { createOnOrderPaid } from './on-order-paid.ts';
 import { newProductBody } from './product-bodies.ts';
@@ -33,7 +33,13 @@ export function paidEvent(orderId: string, eventId = uuidv7()): EventEnvelope {
 
 /** For tests: delivers that event; the same `eventId` is the same event again. */
 export async function deliverPaid(database: Database, orderId: string, eventId?: string): Promise<void> {
-  await consume(database, paidEvent(orderId, eventId), createOnOrderPaid(unheard) as never);
+  await deliverAllPaid(database, [paidEvent(orderId, eventId)]);
+}
+
+/** For tests: delivers such events together. */
+export async function deliverAllPaid(database: Database, events: readonly EventEnvelope[]): Promise<void> {
+  const refused = await consumeTogether(database, events, createOnOrderPaid(unheard) as never);
+  for (const refusal of refused) if (refusal) throw refusal;
 }
 
 /** For tests: the same database, with a count of the statements its transactions run. */
