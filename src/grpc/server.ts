@@ -39,6 +39,7 @@ export function createGrpcServer(options: {
 }): NodeHandler {
   const { contracts, taker } = options;
   const paths = new Set<string>();
+  let handler: ReturnType<typeof connectNodeAdapter> | undefined;
 
   function routes(router: ConnectRouter): void {
     const hosted = new Set<string>();
@@ -93,22 +94,30 @@ export function createGrpcServer(options: {
     }
   }
 
-  const handle = connectNodeAdapter({
-    routes,
-    readMaxBytes: CALL_BYTES,
-    writeMaxBytes: CALL_ANSWER_BYTES,
-    // Between processes of one network it costs more than it saves, and what is not unpacked can not burst.
-    acceptCompression: [],
-    jsonOptions: { alwaysEmitImplicit: true },
-  });
+  /** Made for the first who calls: most processes are called by nobody, and all the types take a tenth of a start. */
+  function made() {
+    handler ??= connectNodeAdapter({
+      routes,
+      readMaxBytes: CALL_BYTES,
+      writeMaxBytes: CALL_ANSWER_BYTES,
+      // Between processes of one network it costs more than it saves, and what is not unpacked can not burst.
+      acceptCompression: [],
+      jsonOptions: { alwaysEmitImplicit: true },
+    });
+    return { handler, paths };
+  }
+
   return {
-    handles: (path) => paths.has(path.split('?', 1)[0]!),
+    handles: (path) => NAMES_SERVICE.test(path) && made().paths.has(path.split('?', 1)[0]!),
     handle(request, response) {
       if ('stream' in response) dropRest(response);
-      handle(request, response);
+      made().handler(request, response);
     },
   };
 }
+
+/** Services are in packages, so their names have dots; no other path of ours begins like that. */
+const NAMES_SERVICE = /^\/\w+\.[\w.]+\//;
 
 /** The rest of a message whose answer is already there is dropped: unread, it would hold the connection open. */
 function dropRest({ stream }: Http2ServerResponse): void {
