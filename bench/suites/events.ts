@@ -1,11 +1,11 @@
 import { CURRENCY, fillCatalogue, signUpCustomers, skus } from '../catalogue.ts';
+import { drain } from '../drain.ts';
 import { figure, inTurn, roundsOf } from '../in-turn.ts';
 import { runLimit } from '../limits/start-limit.ts';
 import { percentile } from '../load/latencies.ts';
 import { startLoad } from '../load/load.ts';
 import { startServers, startShop } from '../stack.ts';
 import type { Suite } from '../suite.ts';
-import { drained } from './drained.ts';
 import { countUndelivered, drainRate, lagsOf, readDelivered } from './event-lag.ts';
 
 const SKUS = 1_000;
@@ -32,11 +32,11 @@ export const eventsSuite: Suite = {
     bench.say('full load, to know the half of it');
     await load.run(plan);
     const full = await load.run(plan);
-    await drained(servers, databaseUrl);
+    await drain(servers, databaseUrl);
     const half = async () => {
       const since = Date.now();
       const { rate } = await load.run({ ...plan, pace: full.rate / 2 });
-      await drained(servers, databaseUrl);
+      await drain(servers, databaseUrl);
       const lags = lagsOf(await servers.query(databaseUrl, (sql) => readDelivered(sql, since)));
       return { rate, p50Ms: percentile(lags, 0.5), p99Ms: percentile(lags, 0.99) };
     };
@@ -56,7 +56,7 @@ export const eventsSuite: Suite = {
     await taker.stop();
     const waiting = await servers.query(databaseUrl, countUndelivered);
     await startShop(bench, servers, databaseUrl, { name: 'worker', env: { ROLES: 'worker' } });
-    await drained(servers, databaseUrl);
+    await drain(servers, databaseUrl);
     const delivered = await servers.query(databaseUrl, (sql) => readDelivered(sql, since));
     if (delivered.length !== waiting)
       throw new Error(`${waiting} deliveries waited, and ${delivered.length} were handled`);

@@ -1,8 +1,8 @@
 import { CURRENCY, fillCatalogue, signUpCustomers, skus } from '../catalogue.ts';
+import { drain } from '../drain.ts';
 import { startLoad } from '../load/load.ts';
 import { startServers, startShop } from '../stack.ts';
 import type { Bench, Figure, Suite } from '../suite.ts';
-import { drained } from './drained.ts';
 import { type MemorySample, memoryTrend } from './memory-trend.ts';
 
 const SKUS = 1_000;
@@ -48,7 +48,7 @@ async function memoryOver(bench: Bench, orders: number): Promise<Figure[]> {
     samples.push({ orders: done + STEP, residentMb });
     bench.say(`${done + STEP} of ${orders} orders, ${Math.round(residentMb)} MB`);
   }
-  await drained(servers, databaseUrl);
+  await drain(servers, databaseUrl);
   const { highestMb, growthMb } = memoryTrend(samples);
   const first = samples[0]!.residentMb;
   const last = samples.at(-1)!.residentMb;

@@ -6,11 +6,11 @@ import { sleep } from '../../src/deadline.ts';
 import { instancesOf } from '../../src/placement/instances.ts';
 import { readPlacement } from '../../src/placement/placement.ts';
 import { CURRENCY, fillCatalogue, signUpCustomers, skus } from '../catalogue.ts';
+import { drain } from '../drain.ts';
 import { figure, inTurn } from '../in-turn.ts';
 import { startLoad } from '../load/load.ts';
 import { type Shop, type ShopOptions, startServers, startShop } from '../stack.ts';
 import type { Suite } from '../suite.ts';
-import { drained } from './drained.ts';
 
 const SKUS = 1_000;
 const CUSTOMERS = 20;
@@ -36,11 +36,11 @@ export const splitSuite: Suite = {
       const run = (clients: number) => load.run({ url: shop.url, clients, seconds: bench.seconds, work });
       return async () => {
         const alone = await run(1);
-        await drained(servers, databaseUrl);
+        await drain(servers, databaseUrl);
         const before = shop.usage().cpuSeconds;
         const together = await run(CLIENTS);
         // What an order still costs after its answer is part of its cost.
-        await drained(servers, databaseUrl);
+        await drain(servers, databaseUrl);
         const cpuMs = ((shop.usage().cpuSeconds - before) * 1_000) / together.count;
         return { p50Ms: alone.p50Ms, rate: together.rate, cpuMs };
       };
