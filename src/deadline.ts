@@ -5,16 +5,22 @@ import { AppError } from './errors.ts';
  * Settles as `work` does, or rejects with `timeout` (unavailable: the outcome is unknown) after `timeoutMs`.
  * The work itself goes on: whoever needs it stopped passes a signal of its own.
  */
-export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
+export function withDeadline<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
   const timer = setTimeout(() => {
     reject(new AppError('unavailable', 'timeout', `${what} did not answer within ${timeoutMs} ms`));
   }, timeoutMs);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  work.then(
+    (result) => {
+      clearTimeout(timer);
+      resolve(result);
+    },
+    (error: unknown) => {
+      clearTimeout(timer);
+      reject(error);
+    },
+  );
+  return promise;
 }
 
 /** Exponential backoff with full jitter: spreads the retries of many callers that failed together. */

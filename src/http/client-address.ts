@@ -17,6 +17,7 @@ export function createClientAddress(
   }
   return (peer, forwardedFor) => {
     if (peer === undefined) return undefined;
+    if (trusted.length === 0) return plain(peer);
     const hops = (forwardedFor ?? '').split(',').map((hop) => plain(hop.trim()));
     let address = plain(peer);
     while (proxies.check(address, familyOf(address))) {

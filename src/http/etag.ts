@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** `"<version>.<hash of the body>"`: writes compare the version, reads the whole. */
 export function etagOf(version: number, body: string): string {
-  const hash = createHash('sha256').update(body).digest('base64url').slice(0, 16);
-  return `"${version}.${hash}"`;
+  return `"${version}.${hash('sha256', body, 'base64url').slice(0, 16)}"`;
 }
 
 /**

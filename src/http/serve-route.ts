@@ -5,6 +5,7 @@ import { ANSWER_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Authenticator } from './authenticate.ts';
 import { parseBody, readBody, requireContentType } from './body.ts';
+import { type CallSignal, createCallSignal } from './call-signal.ts';
 import { clientPrefix } from './client-address.ts';
 import { parseEtags } from './etag.ts';
 import type { HttpContext } from './http-env.ts';
@@ -19,6 +20,8 @@ import type { RequestBound } from './request-bound.ts';
 import { respond } from './respond.ts';
 import { type Answer, type Handler, hasRole, type Principal, type RouteSpec } from './route.ts';
 import { fullPath } from './route-path.ts';
+
+const noQuery = new URLSearchParams();
 
 /** What all routes share. */
 export interface Edge {
@@ -47,7 +50,7 @@ export function createRouteHandler(
   async function serve(
     c: HttpContext,
     principal: Principal | undefined,
-    signal: AbortSignal,
+    caller: CallSignal,
   ): Promise<Answer> {
     const request = c.req.raw;
     const key = readKey(spec, request.headers);
@@ -60,7 +63,7 @@ export function createRouteHandler(
       if (spec.rawBody) requireContentType(request.headers, spec.rawBody.contentType);
       const parsed = parse({
         params: c.req.param(),
-        query: new URL(request.url).searchParams,
+        query: spec.query === undefined ? noQuery : new URL(request.url).searchParams,
         body: spec.rawBody ? undefined : parseBody(request.headers, bytes),
       });
       return await handler({
@@ -71,12 +74,16 @@ export function createRouteHandler(
         ifMatch: parseEtags(request.headers.get('if-match')),
         bytes: spec.rawBody ? bytes : undefined,
         stream,
-        clientAddress: edge.clientAddress(c) ?? '127.0.0.1',
-        signal,
+        get clientAddress() {
+          return edge.clientAddress(c) ?? '127.0.0.1';
+        },
+        get signal() {
+          return caller.signal;
+        },
       });
     };
     if (claim === undefined) return await edge.bound(handle);
-    return await inFlight.run(claim, signal, async () => {
+    return await inFlight.run(claim, caller.signal, async () => {
       try {
         return await edge.bound(handle);
       } catch (error) {
@@ -92,12 +99,11 @@ export function createRouteHandler(
       const principal = await admit(edge, spec, c);
       const context = currentContext();
       invariant(context, 'a request has a context');
-      // The work goes on past the deadline; a repeat with its key waits for it as if the client had left.
-      const late = new AbortController();
-      const signal = AbortSignal.any([c.req.raw.signal, late.signal]);
-      const work = runInContext({ ...context, userId: principal?.userId }, () => serve(c, principal, signal));
+      const caller = createCallSignal(c.req.raw);
+      const work = runInContext({ ...context, userId: principal?.userId }, () => serve(c, principal, caller));
       const answer = await withDeadline(work, ANSWER_TIMEOUT_MS, route).catch((error: unknown) => {
-        late.abort();
+        // The work goes on past the deadline; a repeat with its key waits for it as if the client had left.
+        caller.abort();
         throw error;
       });
       return respond(c, answer, { shared: spec.access === 'anyone' });
