@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '#platform/audit';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { isAppError } from '#platform/errors';
 import { openModuleDatabase } from '#platform/testing/database';
 import { auditStock } from './audit.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
@@ -130,50 +129,58 @@ describe('orders that are reserved for together', () => {
 });
 
 describe('two processes that reserve the same skus', () => {
-  it('sell what there is and no more, and neither waits for the other for ever', async () => {
-    const skus = Array.from({ length: 4 }, () => uuidv7());
+  it('sell what there is and no more, and do not wait for each other in a circle', async () => {
+    const skus = Array.from({ length: 12 }, () => uuidv7());
     await shelve(database, Object.fromEntries(skus.map((sku) => [sku, 60])));
-    const processes = [createReserve(database, unheard), createReserve(database, unheard)] as const;
-    // Each order wants two skus or three, and names them in an order of its own; every third is sent to both.
-    const requests = Array.from({ length: 240 }, (_, index) => {
-      const wanted = [0, 1, 2].map((step) => skus[(index * 3 + step * (index % 2 ? 1 : 3)) % 4]!);
+    // Each order wants two skus or three, and names them in an order of its own.
+    const requests = Array.from({ length: 480 }, (_, index) => {
+      const wanted = [0, 1, 2].map((step) => skus[(index * 5 + step * (index % 2 ? 1 : 11)) % 12]!);
       return request(Object.fromEntries(wanted.slice(index % 2).map((sku) => [sku, 1 + (index % 3)])));
     });
-    const sent = requests.flatMap((each, index) => {
-      const both = index % 3 === 0;
-      return processes.filter((_, process) => both || index % 2 === process).map((send) => ({ each, send }));
-    });
-    const sending = sent.map(async ({ each, send }) => {
-      const code = await send(each).then(
-        () => 'reserved',
-        (error: unknown) => (isAppError(error) ? error.code : error),
-      );
-      return { orderId: each.orderId, code };
-    });
-    // Meanwhile others are sold, given back and expire.
-    const meanwhile = [0, 1, 2].map(async (step) => {
-      await sending[step * 40];
-      const some = requests.slice(step * 40, step * 40 + 10).map(({ orderId }) => paidEvent(orderId));
-      await deliverAllPaid(database, some);
-      await releaseStock(database, unheard, requests[step * 40 + 11]!.orderId);
-      await expireReservations(database, unheard);
-    });
-    const answers = await Promise.all(sending);
-    await Promise.all(meanwhile);
-    const codes = new Set(answers.map(({ code }) => code));
-    expect(codes).toContain('reserved');
-    expect(codes).toContain('insufficient_stock');
-    for (const code of codes)
-      expect(['reserved', 'insufficient_stock', 'reservation_closed']).toContain(code);
+    const batches = Array.from({ length: 80 }, (_, batch) => requests.slice(batch * 6, batch * 6 + 6));
+    const codes: (string | undefined)[] = [];
+    const reserved: string[] = [];
+    async function work(mine: readonly StockRequest[][]): Promise<void> {
+      for (const [index, batch] of mine.entries()) {
+        const answers = await reserve(batch);
+        codes.push(...answers);
+        reserved.push(
+          ...batch.filter((_, place) => answers[place] === undefined).map((each) => each.orderId),
+        );
+        if (index % 4 === 1)
+          await deliverAllPaid(
+            database,
+            batch.map(({ orderId }) => paidEvent(orderId)),
+          );
+        if (index % 4 === 3) await releaseStock(database, unheard, batch[0]!.orderId);
+      }
+    }
+    // Every other order is sent to both, in another order: who comes second gets it confirmed.
+    const shared = batches.filter((_, index) => index % 2 === 0).map((batch) => batch.toReversed());
+    await Promise.all([work(batches), work(shared.toReversed()), work(shared)]);
+    expect(new Set(codes)).toEqual(new Set([undefined, 'insufficient_stock', 'reservation_closed']));
     for (const sku of skus) {
-      const [onHand, reserved] = await stockOf(sku);
-      expect(reserved).toBeLessThanOrEqual(onHand!);
+      const [onHand, held] = await stockOf(sku);
+      expect(held).toBeLessThanOrEqual(onHand!);
     }
-    for (const { orderId, code } of answers) {
-      if (code === 'reserved') expect(await stateOf(orderId)).toBeDefined();
-    }
+    for (const orderId of reserved) expect(await stateOf(orderId)).toBeDefined();
     const findings: Finding[] = [];
     for (const check of auditStock(database)) for await (const finding of check()) findings.push(finding);
     expect(findings).toEqual([]);
   });
+});
+
+it('gathers what is asked for at one time, and refuses who is to be refused', async () => {
+  const sku = uuidv7();
+  await shelve(database, { [sku]: 10 });
+  const counted = counting(database);
+  const ask = createReserve(counted, unheard);
+  const outcomes = await Promise.allSettled(Array.from({ length: 40 }, () => ask(request({ [sku]: 1 }))));
+  expect(outcomes.map(({ status }) => status)).toEqual([
+    ...Array.from({ length: 10 }, () => 'fulfilled'),
+    ...Array.from({ length: 30 }, () => 'rejected'),
+  ]);
+  expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'insufficient_stock' } });
+  expect(await stockOf(sku)).toEqual([10, 10]);
+  expect(counted.statements.count).toBeLessThan(20);
 });
