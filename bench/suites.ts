@@ -2,6 +2,7 @@ import type { Suite } from './suite.ts';
 import { bigSuite } from './suites/big.ts';
 import { embeddedSuite } from './suites/embedded.ts';
 import { eventsSuite } from './suites/events.ts';
+import { orderGrowthSuite, productGrowthSuite } from './suites/growth.ts';
 import { hotSuite } from './suites/hot.ts';
 import { loginSuite } from './suites/login.ts';
 import { memoryHourSuite, memorySuite } from './suites/memory.ts';
@@ -25,4 +26,6 @@ export const suites: readonly Suite[] = [
   memorySuite,
   embeddedSuite,
   memoryHourSuite,
+  productGrowthSuite,
+  orderGrowthSuite,
 ];

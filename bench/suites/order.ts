@@ -37,10 +37,14 @@ async function run(bench: Bench): Promise<Figure[]> {
   await place(32, WARM_UP_SECONDS);
   const shops: Record<number, Awaited<ReturnType<typeof inTurnAt>>> = {};
   async function inTurnAt(clients: number) {
-    const side = () => place(clients, bench.seconds);
-    const options = { rounds: bench.rounds, say: (text: string) => bench.say(`${clients} clients, ${text}`) };
-    if (limit === undefined) return { ...(await inTurn({ shop: side }, options)), pgbench: undefined };
-    return await inTurn({ shop: side, pgbench: () => limit.run(clients, bench.seconds) }, options);
+    const options = {
+      rounds: bench.rounds,
+      warmUp: async (side: string) => side === 'shop' && (await place(clients, WARM_UP_SECONDS)),
+      say: (text: string) => bench.say(`${clients} clients, ${text}`),
+    };
+    const ours = () => place(clients, bench.seconds);
+    if (limit === undefined) return { ...(await inTurn({ shop: ours }, options)), pgbench: undefined };
+    return await inTurn({ shop: ours, pgbench: () => limit.run(clients, bench.seconds) }, options);
   }
   for (const clients of CLIENTS) shops[clients] = await inTurnAt(clients);
   const at32 = shops[32]!;
