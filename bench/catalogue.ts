@@ -24,11 +24,16 @@ export function skus(count: number): string[] {
   return Array.from({ length: count }, (_, index) => skuOf(index));
 }
 
-/** Fills an empty shop with products of one variant each, by importing files, as people do. */
-export async function fillCatalogue(bench: Bench, shop: Pick<Shop, 'url'>, count: number): Promise<void> {
+/** Fills a shop that has `present` of them up to `count` products of one variant each, by importing files, as people do. */
+export async function fillCatalogue(
+  bench: Bench,
+  shop: Pick<Shop, 'url'>,
+  count: number,
+  present = 0,
+): Promise<void> {
   const client = createApiClient(shop.url, PATIENCE_MS);
   const staff = await signIn(client, ADMIN);
-  for (let first = 0; first < count; first += FILE_ROWS) {
+  for (let first = present; first < count; first += FILE_ROWS) {
     const rows = Math.min(FILE_ROWS, count - first);
     const file = new Blob([catalogueFile(first, rows)]);
     const update = (done: number) => bench.say(`catalogue, ${first + done} of ${count} products`);

@@ -35,7 +35,12 @@ test('copies have ids and times of their own, and hang together as the rows did'
   expect(await cloneRows(sql, options)).toEqual({ 'public.parent': 4, 'public.child': 8 });
 
   const parents = await sql`select id::text, number, user_id, at from parent order by at desc`;
-  expect(parents.map(({ number }) => number)).toEqual(['100001', '100001-1', '100001-2', '100001-3']);
+  expect(parents.map(({ number }) => number)).toEqual([
+    '100001',
+    '100001-1000-1',
+    '100001-1000-2',
+    '100001-1000-3',
+  ]);
   expect(parents.map(({ at }) => at.getUTCSeconds())).toEqual([10, 9, 8, 7]);
   expect(new Set(parents.map(({ user_id }) => user_id)).size).toBe(1);
   // As old as the time in its id says, and of the version that is made by time.
@@ -50,4 +55,9 @@ test('copies have ids and times of their own, and hang together as the rows did'
   const children = await sql`
     select count(*)::int as count, min(stream) = 'parent:' || parent_id as named from child group by parent_id`;
   expect(children).toEqual(Array.from({ length: 4 }, () => ({ count: 2, named: true })));
+
+  expect(await cloneRows(sql, { ...options, copies: 1, stepMs: 4_000 })).toEqual({
+    'public.parent': 8,
+    'public.child': 16,
+  });
 });

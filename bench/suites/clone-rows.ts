@@ -6,9 +6,12 @@ const TELLING = new Set(['stream', 'key', 'number', 'sku', 'slug', 'name']);
 export interface CloneOptions {
   /** With their schemas, as `orders.event`. Tables that others refer to come first. */
   readonly tables: readonly string[];
-  /** Copies of each row that is there now, which stays. */
+  /** Copies of each row that is there now, which stays; copies that an earlier call made are copied too. */
   readonly copies: number;
-  /** How much older each copy is than the one before it: as long as the rows that are there took to be made. */
+  /**
+   * How much older each copy is than the one before it: as long as the rows that are there took to be made. Another one
+   * in each call, or it would make the same rows again.
+   */
   readonly stepMs: number;
   /** Columns of ids that stay as they are, as `user_id` where copies belong to the same users. */
   readonly sameIds: readonly string[];
@@ -67,7 +70,7 @@ async function makeFunctions(sql: postgres.Sql): Promise<void> {
   await sql.unsafe(`
     create or replace function bench_id(id uuid, copy int, step bigint) returns uuid language plpgsql immutable strict as $$
     declare
-      bytes bytea := decode(md5(id::text || copy), 'hex');
+      bytes bytea := decode(md5(id::text || copy || ' ' || step), 'hex');
       at bigint := ('x' || lpad(left(replace(id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint - copy * step;
     begin
       bytes := overlay(bytes placing substring(int8send(at) from 3) from 1 for 6);
@@ -78,7 +81,7 @@ async function makeFunctions(sql: postgres.Sql): Promise<void> {
     declare
       id text := substring(value from '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}');
     begin
-      if id is null then return value || '-' || copy; end if;
+      if id is null then return value || '-' || step || '-' || copy; end if;
       return replace(value, id, bench_id(id::uuid, copy, step)::text);
     end $$`);
 }

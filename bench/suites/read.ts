@@ -71,7 +71,7 @@ async function run(bench: Bench): Promise<Figure[]> {
 }
 
 /** Reads with all clients, and tells the CPU of a request beside what the load saw. */
-function reader(bench: Bench, load: Load) {
+export function reader(bench: Bench, load: Load) {
   return async (server: Pick<Shop, 'url' | 'usage'>, paths: readonly string[]) => {
     const before = server.usage().cpuSeconds;
     const result: LoadResult = await load.run({
@@ -86,10 +86,10 @@ function reader(bench: Bench, load: Load) {
 }
 
 /** Two pages of the same list; the deep one is found by going there in longer steps. */
-async function listPaths(shop: Shop): Promise<{ first: string; deep: string }> {
+export async function listPaths(shop: Shop, deepPage = DEEP_PAGE): Promise<{ first: string; deep: string }> {
   const client = createApiClient(shop.url, PATIENCE_MS);
   const first = `/api/v1/products?limit=${PAGE}`;
-  let left = PAGE * (DEEP_PAGE - 1);
+  let left = PAGE * (deepPage - 1);
   let cursor = '';
   while (left > 0) {
     const step = Math.min(left, 100);
@@ -101,7 +101,7 @@ async function listPaths(shop: Shop): Promise<{ first: string; deep: string }> {
 }
 
 /** Words that find a product, a hundredth of all, and a beginning that finds many. */
-function searchPaths(): string[] {
+export function searchPaths(): string[] {
   const exact = Array.from({ length: 500 }, (_, index) => skuOf(index * 197).slice(1));
   const words = ['oak%20lamp', 'ceramic%20bowl', 'wool%20bl', 'cork%20tray%20kitchen'];
   return [...exact, ...words.flatMap((word) => Array.from({ length: 100 }, () => word))].map(
