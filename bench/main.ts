@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { parseCount } from '../src/commands/parse-argument.ts';
 import { print, printError } from '../src/commands/terminal.ts';
@@ -67,13 +68,14 @@ async function runAll(chosen: readonly Suite[], options: Options): Promise<void>
   const failed: string[] = [];
   for (const suite of chosen) {
     try {
-      const found = await runOne(suite, { ...options, folder, settings });
+      const found = await runOne(suite, { ...options, folder, settings, versions });
       figures.push(...found.map((each) => judge(each)));
       print(`${formatFigures(figures.slice(-found.length))}\n`);
     } catch (error) {
       failed.push(suite.name);
       printError(
-        `bench: ${suite.name} could not be measured: ${error instanceof Error ? error.stack : error}`,
+        // With its cause: that a process died is the cause of what no longer came from it.
+        `bench: ${suite.name} could not be measured: ${inspect(error)}`,
       );
     }
     const report: Report = { machine: aboutMachine(), versions, settings, figures };
@@ -91,7 +93,7 @@ async function runAll(chosen: readonly Suite[], options: Options): Promise<void>
 
 async function runOne(
   suite: Suite,
-  options: Options & { folder: string; settings: Record<string, unknown> },
+  options: Options & { folder: string; settings: Record<string, unknown>; versions: Record<string, string> },
 ): Promise<readonly Figure[]> {
   const { rounds, seconds, profile, settings } = options;
   const status = createStatus(suite.name);
@@ -106,6 +108,9 @@ async function runOne(
     say: status.say,
     note(setting, value) {
       settings[setting] = value;
+    },
+    noteVersion(program, version) {
+      options.versions[program] = version;
     },
     atEnd(end) {
       ends.push(end);

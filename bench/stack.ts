@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import { pickPorts } from '../src/commands/pick-ports.ts';
 import { sleep } from '../src/deadline.ts';
@@ -57,7 +58,9 @@ export async function startServers(
   bench.atEnd(() => database.stop());
   const redis = await startRedis();
   bench.atEnd(() => redis.stop());
-  bench.note('postgres', { version: database.version, fsync: 'on', synchronous_commit: 'on', ...all });
+  bench.noteVersion('postgres', database.version);
+  bench.noteVersion('redis', await redisVersion(redis.url));
+  bench.note('postgres', { fsync: 'on', synchronous_commit: 'on', ...all });
   async function query<Result>(url: string, work: (sql: postgres.Sql) => Promise<Result>): Promise<Result> {
     const sql = postgres(url, { max: 1, onnotice: () => undefined });
     try {
@@ -79,6 +82,16 @@ export async function startServers(
       return url;
     },
   };
+}
+
+async function redisVersion(url: string): Promise<string> {
+  const redis = new Redis(url);
+  try {
+    const about = await redis.info('server');
+    return /(?:valkey|redis)_version:(\S+)/.exec(about)?.[1] ?? 'unknown';
+  } finally {
+    redis.disconnect();
+  }
 }
 
 export interface ShopOptions {
@@ -113,6 +126,8 @@ export interface Shop {
 
 export const ADMIN = { email: 'admin@example.com', password: 'correct horse battery' };
 
+/** As it is unless set; written out so that results name it. */
+const POOL = 20;
 const READY_MS = 60_000;
 /** A few ms, as starts are measured too. */
 const LOOK_MS = 5;
@@ -147,6 +162,7 @@ export async function startShop(
       ADMIN_EMAIL: ADMIN.email,
       ADMIN_PASSWORD: ADMIN.password,
       RATE_LIMIT: 'off',
+      DATABASE_POOL_MAX: String(POOL),
       ...(databaseUrl !== undefined && { DATABASE_URL: databaseUrl }),
       ...(servers && { REDIS_URL: servers.redis.url }),
       ...(bench.profiling && armProfiler(bench.profiling, name)),

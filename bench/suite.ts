@@ -32,6 +32,8 @@ export interface Bench {
   say(text: string): void;
   /** Notes a setting for the results: pool sizes, clients and the like. */
   note(setting: string, value: unknown): void;
+  /** Notes the version of a server. */
+  noteVersion(program: string, version: string): void;
   /** Runs at the end of the suite, however it ends. */
   atEnd(end: () => unknown): void;
 }

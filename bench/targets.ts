@@ -7,22 +7,18 @@ export interface Target {
   readonly of: 'value' | 'ratio';
   readonly compare: 'at least' | 'at most';
   readonly bound: number;
+  /** What would be better still, for people. */
+  readonly aim?: string;
   /** One that is not `must` may be missed, if what was tried is written down. */
   readonly must: boolean;
 }
 
-const atLeast = (of: Target['of'], bound: number, must = false): Target => ({
-  of,
-  compare: 'at least',
-  bound,
-  must,
-});
-const atMost = (of: Target['of'], bound: number, must = false): Target => ({
-  of,
-  compare: 'at most',
-  bound,
-  must,
-});
+const atLeast = (of: Target['of'], bound: number, must = false, aim?: string): Target => {
+  return { of, compare: 'at least', bound, must, aim };
+};
+const atMost = (of: Target['of'], bound: number, must = false): Target => {
+  return { of, compare: 'at most', bound, must };
+};
 const MUST = true;
 
 /** By the figure's name; all of a list have to be met. Values are in the figure's own unit. */
@@ -30,7 +26,7 @@ export const targets: Readonly<Record<string, readonly Target[]>> = {
   'read.hot': [atLeast('ratio', 0.5)],
   'read.cold': [atLeast('ratio', 0.6, MUST)],
   'list.deep': [atLeast('ratio', 0.9, MUST), atLeast('value', 1_500, MUST)],
-  'order.c32': [atLeast('ratio', 0.3, MUST)],
+  'order.c32': [atLeast('ratio', 0.3, MUST, '0.4 and 500/s')],
   'order.p99': [atMost('ratio', 8)],
   'hot.orders': [atLeast('ratio', 0.9, MUST)],
   'hot.reservations': [atLeast('value', 5_000, MUST)],
@@ -73,7 +69,7 @@ function meets(figure: Figure, { of, compare, bound }: Target): boolean | undefi
   return compare === 'at least' ? number >= bound : number <= bound;
 }
 
-function describe({ of, compare, bound, must }: Target): string {
+function describe({ of, compare, bound, must, aim }: Target): string {
   const sign = compare === 'at least' ? '≥' : '≤';
-  return `${of === 'ratio' ? 'ratio ' : ''}${sign} ${formatNumber(bound)}${must ? ' !' : ''}`;
+  return `${of === 'ratio' ? 'ratio ' : ''}${sign} ${formatNumber(bound)}${must ? ' !' : ''}${aim ? `, aim ${aim}` : ''}`;
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,6 +44,8 @@ export async function openOrderLimit(bench: Bench, servers: Servers): Promise<Or
     bench.note('pgbench', 'not installed');
     return undefined;
   }
+  const script = createHash('sha256').update(readFileSync(SCRIPT)).digest('hex');
+  bench.note('pgbench', { mode: 'prepared', script: `sha256:${script}` });
   const url = await servers.createDatabase('pgbench');
   await servers.query(url, async (sql) => {
     // Each by itself, since a vacuum takes no transaction.

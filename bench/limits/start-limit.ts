@@ -13,22 +13,12 @@ export interface LimitServer {
 
 /** Runs a program of this folder that sends its port once it listens; it ends with the suite. */
 export async function startLimit(bench: Bench, file: string, ...args: string[]): Promise<LimitServer> {
-  const { child, number: port } = await forkLimit(bench, file, args);
-  return { url: `http://127.0.0.1:${port}`, pid: child.pid!, usage: () => usageOf(child.pid!) };
-}
-
-/** Runs a program of this folder that measures something by itself, and resolves with the number that it sends. */
-export async function runLimit(bench: Bench, file: string, ...args: string[]): Promise<number> {
-  return (await forkLimit(bench, file, args)).number;
-}
-
-async function forkLimit(bench: Bench, file: string, args: readonly string[]) {
   const child = fork(join(import.meta.dirname, file), args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   bench.atEnd(() => child.kill('SIGKILL'));
   const ended = new AbortController();
-  child.once('exit', () => ended.abort(new Error(`${file} ended before it sent anything`)));
-  const [number] = (await once(child, 'message', { signal: ended.signal })) as [number];
-  return { child, number };
+  child.once('exit', () => ended.abort(new Error(`${file} ended before it listened`)));
+  const [port] = (await once(child, 'message', { signal: ended.signal })) as [number];
+  return { url: `http://127.0.0.1:${port}`, pid: child.pid!, usage: () => usageOf(child.pid!) };
 }
