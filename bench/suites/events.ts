@@ -1,7 +1,7 @@
 import { CURRENCY, fillCatalogue, signUpCustomers, skus } from '../catalogue.ts';
 import { drain } from '../drain.ts';
 import { figure, inTurn, roundsOf } from '../in-turn.ts';
-import { runLimit } from '../limits/start-limit.ts';
+import { startBullmq } from '../limits/bullmq.ts';
 import { percentile } from '../load/latencies.ts';
 import { startLoad } from '../load/load.ts';
 import { startServers, startShop } from '../stack.ts';
@@ -14,7 +14,6 @@ const CLIENTS = 32;
 /** Orders whose events wait before any worker is there; each is handled by two consumers. */
 const BACKLOG_ORDERS = 2_000;
 const BACKLOG_MAX_SECONDS = 60;
-const BULLMQ_JOBS = 10_000;
 
 export const eventsSuite: Suite = {
   name: 'events',
@@ -60,8 +59,11 @@ export const eventsSuite: Suite = {
     const delivered = await servers.query(databaseUrl, (sql) => readDelivered(sql, since));
     if (delivered.length !== waiting)
       throw new Error(`${waiting} deliveries waited, and ${delivered.length} were handled`);
-    bench.say('BullMQ alone');
-    const bullmq = await runLimit(bench, 'bullmq.ts', servers.redis.url, String(BULLMQ_JOBS));
+    const bullmq = await startBullmq(bench, servers.redis.url);
+    const alone = await inTurn(
+      { bullmq: async () => ({ rate: await bullmq.rate() }) },
+      { rounds: bench.rounds, say: bench.say },
+    );
 
     const note = `at ${Math.round(lag.rate.median)} orders/s, half of ${Math.round(full.rate)}; from commit to commit`;
     return [
@@ -71,7 +73,7 @@ export const eventsSuite: Suite = {
         'events.drain',
         'deliveries/s',
         roundsOf([drainRate(delivered)]),
-        roundsOf([bullmq]),
+        alone.bullmq.rate,
         `${waiting} deliveries with their effects, one worker; the limit is BullMQ's adding and processing of empty jobs`,
       ),
     ];
