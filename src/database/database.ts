@@ -28,4 +28,10 @@ export interface Database extends Queryable {
    * rejects and rejects with the same error. Transactions do not nest, and no contract is called inside one.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * The same in one transaction with others that are asked for at the same time: many share its round trips and its
+   * commit. For short work on rows that hardly anybody else holds, since all of them wait for a lock that one waits for.
+   * `work` has no say in what else happens in it, and runs again, alone, when another's has failed.
+   */
+  sharedTransaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
 }

@@ -37,14 +37,25 @@ export interface PostgresConnection {
   readonly usable: boolean;
   /** True when it is better renewed: it is old, or holds many prepared statements. */
   readonly worn: boolean;
+  /**
+   * Whether the session refuses writes outside of a transaction. Then statements may follow their `begin read write`
+   * before it is answered: should it alone fail, as when an operator cancels it, Postgres refuses those that write,
+   * where it would otherwise do each by itself.
+   */
+  readonly isGuarded: boolean;
+  /**
+   * Guards the session, or no longer does so. Behind a pooler it does nothing: the setting would stay with a session
+   * that is another's next. When it fails the session is cut off.
+   */
+  setGuarded(guarded: boolean): Promise<void>;
   /** Runs one statement, prepared once per session. */
   readonly query: RunStatement;
   /** Runs a script of statements; with `timeoutMs` instead of the deadline of queries. Returns the last one's command. */
   exec(script: string, timeoutMs?: number): Promise<string>;
   /** Ends the session in order. Never rejects. */
   close(): Promise<void>;
-  /** Cuts the session off; what is under way on it is rejected. */
-  destroy(): void;
+  /** Cuts the session off; what is under way on it is rejected, and tells the cause. */
+  destroy(cause?: unknown): void;
 }
 
 /** The driver with our patch; `patches/` says what it mends. */
@@ -72,18 +83,23 @@ export function requirePatchedDriver(driver: unknown = postgres): void {
 export function openConnection(login: PostgresLogin, options: ConnectionOptions = {}): PostgresConnection {
   const { deadlines = DEADLINES, onEnd } = options;
   const openedAt = performance.now();
-  const underWay = new Set<(error: unknown) => void>();
+  const underWay = new Set<UnderWay>();
   const texts = new Set<string>();
   let socket: Socket | undefined;
   let usable = true;
   let isGreeted = false;
+  let isGuarded = false;
+  let timer: NodeJS.Timeout | undefined;
+  let timerDueAt = Number.POSITIVE_INFINITY;
 
   function end(cause: unknown, wasSilent = false): void {
     if (!usable) return;
     usable = false;
     socket?.destroy();
-    const failure = databaseUnavailable(cause);
-    for (const reject of underWay) reject(failure);
+    clearTimeout(timer);
+    const failure = cause instanceof AppError ? cause : databaseUnavailable(cause);
+    for (const { reject } of underWay) reject(failure);
+    underWay.clear();
     onEnd?.(wasSilent);
   }
 
@@ -112,33 +128,59 @@ export function openConnection(login: PostgresLogin, options: ConnectionOptions 
     },
   } as postgres.Options<Record<string, postgres.PostgresType>>);
 
-  /** Settles as `work` does, or when the session ends, which it does at the deadline: nobody can use a later answer. */
+  /**
+   * Settles as `work` does, or when the session ends, which it does at the deadline: nobody can use a later answer.
+   * One timer serves all: most statements are answered long before it, so it is set anew only when it has run out.
+   */
   function bounded<T>(work: PromiseLike<T>, timeoutMs: number): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const late = setTimeout(() => end(missed(timeoutMs), true), timeoutMs);
-      const settle = () => {
-        clearTimeout(late);
-        underWay.delete(fail);
-      };
-      const fail = (error: unknown) => {
-        settle();
-        reject(error);
-      };
-      underWay.add(fail);
+      const statement: UnderWay = { dueAt: performance.now() + timeoutMs, timeoutMs, reject };
+      underWay.add(statement);
+      if (statement.dueAt < timerDueAt) wakeAt(statement.dueAt);
       work.then(
         (value) => {
-          settle();
+          underWay.delete(statement);
           resolve(value);
         },
         (error: unknown) => {
+          underWay.delete(statement);
           // What fails before the server's greeting is the way to it, whatever the system or TLS calls it.
           const isLost = !isGreeted || endsSession(error);
           // First, or the end of the session would reject it with less than is known.
-          fail(isLost ? databaseUnavailable(error) : postgresFailure(error));
+          reject(isLost ? databaseUnavailable(error) : postgresFailure(error));
           if (isLost) end(error);
         },
       );
     });
+  }
+
+  function wakeAt(dueAt: number): void {
+    clearTimeout(timer);
+    timerDueAt = dueAt;
+    // What keeps the process is the socket.
+    timer = setTimeout(endWhenMissed, dueAt - performance.now()).unref();
+  }
+
+  function endWhenMissed(): void {
+    timerDueAt = Number.POSITIVE_INFINITY;
+    const now = performance.now();
+    let nextDueAt = Number.POSITIVE_INFINITY;
+    for (const { dueAt, timeoutMs } of underWay) {
+      if (dueAt <= now) {
+        end(missed(timeoutMs), true);
+        return;
+      }
+      nextDueAt = Math.min(nextDueAt, dueAt);
+    }
+    if (underWay.size > 0) wakeAt(nextDueAt);
+  }
+
+  async function exec(script: string, timeoutMs = deadlines.queryMs): Promise<string> {
+    if (!usable) throw databaseUnavailable(sessionLost());
+    const result: unknown = await bounded(sql.unsafe(script).simple(), timeoutMs);
+    // Several statements give a plain list of results.
+    const last = Array.isArray(result) && !('command' in result) ? result.at(-1) : result;
+    return (last as { command: string }).command;
   }
 
   return {
@@ -161,20 +203,37 @@ export function openConnection(login: PostgresLogin, options: ConnectionOptions 
         command: result.command,
       } satisfies StatementResult<Row>;
     },
-    async exec(script, timeoutMs = deadlines.queryMs) {
-      if (!usable) throw databaseUnavailable(sessionLost());
-      const result: unknown = await bounded(sql.unsafe(script).simple(), timeoutMs);
-      // Several statements give a plain list of results.
-      const last = Array.isArray(result) && !('command' in result) ? result.at(-1) : result;
-      return (last as { command: string }).command;
+    exec,
+    get isGuarded() {
+      return isGuarded;
+    },
+    async setGuarded(guarded) {
+      if (!login.prepare) return;
+      // Until it is known to be guarded, or told not to be, it counts as not guarded.
+      isGuarded = false;
+      try {
+        await exec(`set session characteristics as transaction read ${guarded ? 'only' : 'write'}`);
+      } catch (error) {
+        end(error);
+        throw error;
+      }
+      isGuarded = guarded;
     },
     async close() {
       if (!usable) return;
       await sql.end({ timeout: deadlines.rollbackMs / 1000 }).catch(() => undefined);
       end(sessionLost());
     },
-    destroy: () => end(sessionLost()),
+    destroy: (cause = sessionLost()) => end(cause),
   };
+}
+
+/** A statement that was sent and has no answer yet. */
+interface UnderWay {
+  /** On the clock of `performance.now()`. */
+  readonly dueAt: number;
+  readonly timeoutMs: number;
+  reject(error: unknown): void;
 }
 
 /** Parameters come as text already, and results are read in the forms that `Queryable.rows` promises. */
@@ -214,6 +273,7 @@ async function dial(target: Target, timeoutMs: number): Promise<Socket> {
     socket.once('error', reject);
     try {
       await promise;
+      gatherWrites(socket);
       // The driver reads the name of the certificate it expects from here.
       return Object.assign(socket, 'host' in address ? { host: address.host } : {});
     } catch (error) {
@@ -225,6 +285,25 @@ async function dial(target: Target, timeoutMs: number): Promise<Socket> {
     }
   }
   throw failure;
+}
+
+/** What the driver has to send by then goes at once, and less at the end of the event loop's turn. */
+const DRIVER_GATHERS_BYTES = 1_024;
+
+/**
+ * Sends all that the driver writes in one turn of the event loop by one system call. By itself it does so only for
+ * statements that are short together.
+ */
+function gatherWrites(socket: Socket): void {
+  const write = socket.write.bind(socket) as (chunk: Uint8Array, ...rest: unknown[]) => boolean;
+  socket.write = (chunk: Uint8Array | string, ...rest: unknown[]) => {
+    if (chunk.length >= DRIVER_GATHERS_BYTES && socket.writableCorked === 0) {
+      socket.cork();
+      // After what the driver puts off in this turn, which it may do only behind this write.
+      process.nextTick(() => setImmediate(() => socket.uncork()));
+    }
+    return write(chunk as Uint8Array, ...rest);
+  };
 }
 
 function timedOut(): Error {

@@ -47,6 +47,17 @@ export function endsSession(error: unknown): boolean {
   return typeof code === 'string' && (LOST.test(code) || code.startsWith('08') || code === '25006');
 }
 
+/** Whether a lock did not come in time, or could not: whatever the transaction did is taken back, that much is known. */
+export function isLockFailure(error: unknown): boolean {
+  const { code } = ((error instanceof AppError ? error.cause : error) ?? {}) as Failure;
+  return code === '55P03' || code === '40P01';
+}
+
+/** Whether a statement was refused because one before it in the same transaction had failed. */
+export function isTransactionAborted(error: unknown): boolean {
+  return ((error ?? {}) as Failure).code === '25P02';
+}
+
 /** Postgres ends the session after such an error, whatever its code; poolers tell it in the localized member only. */
 function isFatal(error: unknown): boolean {
   const { severity, severity_local } = (error ?? {}) as Failure;

@@ -9,8 +9,13 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-it('loses and halves nothing while sessions are ended and the server restarts, and is whole again', async () => {
-  const figures = await stressDatabase(server, { durationMs: 6_000, terminateEveryMs: 60, restarts: 3 });
+it('loses and halves nothing while statements are cancelled, sessions ended and the server restarts, and is whole again', async () => {
+  const figures = await stressDatabase(server, {
+    durationMs: 6_000,
+    terminateEveryMs: 60,
+    cancelEveryMs: 5,
+    restarts: 3,
+  });
   expect(figures).toMatchObject({
     restarts: 3,
     lost: 0,
@@ -22,4 +27,5 @@ it('loses and halves nothing while sessions are ended and the server restarts, a
   expect(figures.acknowledged).toBeGreaterThan(100);
   expect(figures.refused).toBeGreaterThan(0);
   expect(figures.terminated).toBeGreaterThan(20);
+  expect(figures.cancelled).toBeGreaterThan(100);
 });

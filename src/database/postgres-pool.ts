@@ -22,9 +22,13 @@ export interface PoolState {
 export interface PostgresPool {
   /**
    * Runs `work` alone on one connection. Fails with `database_busy` (unavailable) when too many wait or the wait
-   * is too long, and with `database_unavailable` while there is no server.
+   * is too long, and with `database_unavailable` while there is no server. Whether it is guarded is a wish: one that
+   * is so already has nothing to be told first.
    */
-  use<T>(work: (connection: PostgresConnection) => Promise<T>): Promise<T>;
+  use<T>(
+    wish: { readonly guarded: boolean },
+    work: (connection: PostgresConnection) => Promise<T>,
+  ): Promise<T>;
   state(): PoolState;
   /** Refuses new work, lets what is under way end for POOL_CLOSE_MS at most, and closes the connections. */
   close(): Promise<void>;
@@ -46,10 +50,17 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
   let closed: Promise<void> | undefined;
   const drained = Promise.withResolvers<void>();
 
-  function take(): PostgresConnection {
+  function take(guarded: boolean): PostgresConnection {
     // Whoever waited while the pool was cut off must not dial anew.
     if (state === 'closed') throw poolClosed();
-    for (let connection = idle.pop(); connection; connection = idle.pop()) {
+    while (idle.length > 0) {
+      let place = idle.findLastIndex(({ isGuarded }) => isGuarded === guarded);
+      if (place < 0) {
+        // Another session, while there may be one, or a lone caller would have the same one changed at every turn.
+        if (idle.length + inUse.size < max) break;
+        place = idle.length - 1;
+      }
+      const [connection] = idle.splice(place, 1) as [PostgresConnection];
       if (connection.usable && !connection.worn) return connection;
       void connection.close();
     }
@@ -125,10 +136,10 @@ export function createPostgresPool(login: PostgresLogin, max: number, deadlines 
   }
 
   return {
-    async use(work) {
+    async use({ guarded }, work) {
       await permit();
       try {
-        const connection = take();
+        const connection = take(guarded);
         inUse.add(connection);
         try {
           return await work(connection);

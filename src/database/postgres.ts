@@ -1,12 +1,10 @@
-import { withDeadline } from '../deadline.ts';
-import { invariant } from '../errors.ts';
-import { failpoint } from '../failpoint.ts';
 import { MIGRATION_DEADLINE_MS } from '../limits.ts';
 import { createDatabase } from './create-database.ts';
 import type { Engine } from './engine.ts';
-import { openConnection, type PostgresConnection, type PostgresLogin } from './postgres-connection.ts';
-import { DEADLINES, type Deadlines } from './postgres-deadlines.ts';
+import { openConnection, type PostgresLogin } from './postgres-connection.ts';
+import { DEADLINES } from './postgres-deadlines.ts';
 import { createPostgresPool } from './postgres-pool.ts';
+import { transact } from './postgres-transaction.ts';
 import { type RunStatement, runRows } from './statement.ts';
 
 /** A Postgres as one login sees it. */
@@ -17,14 +15,20 @@ export interface PostgresEngine extends Engine {
 /** Prepares a pool of up to `max` connections; nothing is dialled until it is used. */
 export function openPostgres(login: PostgresLogin, max: number, deadlines = DEADLINES): PostgresEngine {
   const pool = createPostgresPool(login, max, deadlines);
-  const runOne: RunStatement = (...statement) => pool.use((connection) => connection.query(...statement));
+  const runOne: RunStatement = (...statement) =>
+    pool.use({ guarded: false }, (connection) => {
+      // It may write. What comes of this is the statement's own failure, or none.
+      if (connection.isGuarded) void connection.setGuarded(false).catch(() => undefined);
+      return connection.query(...statement);
+    });
 
   return {
     kind: 'postgres',
     database: (schema) =>
       createDatabase(schema, {
         run: runOne,
-        transact: (work) => pool.use((connection) => transact(connection, deadlines, work)),
+        transact: (work) =>
+          pool.use({ guarded: true }, (connection) => transact(connection, deadlines, work)),
       }),
     async script(work) {
       // A session of its own: it may take long, and must not keep the shop's few connections.
@@ -69,36 +73,4 @@ export function openPostgres(login: PostgresLogin, max: number, deadlines = DEAD
     },
     poolState: pool.state,
   };
-}
-
-/**
- * Commits what `work` did when it resolves. When it rejects, rolls back and rejects with its error, whatever
- * becomes of the rollback; a session that is in doubt is cut off, which rolls back as well. What `work` left
- * running behind its back is refused from then on, or it would run in the session's next transaction.
- */
-async function transact<T>(
-  connection: PostgresConnection,
-  deadlines: Deadlines,
-  work: (query: RunStatement) => Promise<T>,
-): Promise<T> {
-  let isOpen = true;
-  const query: RunStatement = async (...statement) => {
-    invariant(isOpen, 'a statement runs before its transaction has ended');
-    return await connection.query(...statement);
-  };
-  await connection.exec('begin', deadlines.queryMs);
-  try {
-    const result = await withDeadline(work(query), deadlines.transactionMs, 'a transaction');
-    isOpen = false;
-    failpoint('before-commit');
-    // Postgres answers the commit of a failed transaction with a rollback, and no error.
-    const command = await connection.exec('commit', deadlines.queryMs);
-    invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
-    failpoint('after-commit');
-    return result;
-  } catch (error) {
-    isOpen = false;
-    await connection.exec('rollback', deadlines.rollbackMs).catch(() => connection.destroy());
-    throw error;
-  }
 }

@@ -10,6 +10,8 @@ export interface StressOptions {
   readonly durationMs: number;
   /** Ends a random session this often. */
   readonly terminateEveryMs: number;
+  /** Cancels what a random session does this often, which leaves it alive. */
+  readonly cancelEveryMs: number;
   /** Restarts of the server without warning, spread over the duration. */
   readonly restarts: number;
 }
@@ -19,6 +21,7 @@ export interface StressFigures {
   /** Transactions that failed as unavailable: they may have been done or not. */
   readonly refused: number;
   readonly terminated: number;
+  readonly cancelled: number;
   readonly restarts: number;
   /** Acknowledged transactions that are not there. */
   readonly lost: number;
@@ -38,8 +41,9 @@ const POOL = 6;
 const WHOLE_MS = 10_000;
 
 /**
- * Writers do transactions of three statements on one engine while their sessions are ended and the server is
- * restarted, and the rows are compared with what was acknowledged. Takes the server's table `stress`.
+ * Writers do transactions of three statements on one engine, one by one or together, while their statements are
+ * cancelled, their sessions ended and the server is restarted, and the rows are compared with what was acknowledged.
+ * Takes the server's table `stress`.
  */
 export async function stressDatabase(server: PostgresServer, options: StressOptions): Promise<StressFigures> {
   const login = { prepare: true, url: server.url };
@@ -49,7 +53,7 @@ export async function stressDatabase(server: PostgresServer, options: StressOpti
   const control = admin.database('public');
   const acknowledged: number[] = [];
   const unexpected: unknown[] = [];
-  const count = { refused: 0, terminated: 0, restarts: 0 };
+  const count = { refused: 0, terminated: 0, cancelled: 0, restarts: 0 };
   const note = (error: unknown) => unexpected.push(error);
   process.on('uncaughtException', note);
   process.on('unhandledRejection', note);
@@ -66,9 +70,13 @@ export async function stressDatabase(server: PostgresServer, options: StressOpti
       const id = ids;
       try {
         await database.transaction(async (tx) => {
-          await tx.rows(sql`insert into stress (id, part) values (${id}::int, 1)`);
-          await tx.rows(sql`insert into stress (id, part) values (${id}::int, 2), (${id}::int, 3)`);
-          await tx.rows(sql`update stress set note = ${'x'.repeat(id % 3_000)} where id = ${id}::int`);
+          const steps = [
+            () => tx.rows(sql`insert into stress (id, part) values (${id}::int, 1)`),
+            () => tx.rows(sql`insert into stress (id, part) values (${id}::int, 2), (${id}::int, 3)`),
+            () => tx.rows(sql`update stress set note = ${'x'.repeat(id % 3_000)} where id = ${id}::int`),
+          ];
+          if (id % 2 === 0) await Promise.all(steps.map((step) => step()));
+          else for (const step of steps) await step();
         });
         acknowledged.push(id);
       } catch (error) {
@@ -80,16 +88,17 @@ export async function stressDatabase(server: PostgresServer, options: StressOpti
     }
   }
 
-  async function terminate(): Promise<void> {
+  /** Does this to a random session of the writers, again and again. */
+  async function disturb(how: 'terminate' | 'cancel', everyMs: number, what: 'terminated' | 'cancelled') {
     while (!isOver) {
-      await sleep(options.terminateEveryMs);
-      // While the server is down there is nobody to end.
+      await sleep(everyMs);
+      // While the server is down there is nobody to disturb.
       const rows = await control
         .rows(sql`
-          select pg_terminate_backend(pid) from pg_stat_activity
+          select ${sql.identifier(`pg_${how}_backend`)}(pid) from pg_stat_activity
           where application_name = 'stress' order by random() limit 1`)
         .catch(() => []);
-      count.terminated += rows.length;
+      count[what] += rows.length;
     }
   }
 
@@ -104,10 +113,13 @@ export async function stressDatabase(server: PostgresServer, options: StressOpti
   const writers = Array.from({ length: WRITERS }, write);
   let running = writers.length;
   for (const each of writers) void each.finally(() => (running -= 1));
-  const terminating = terminate();
+  const disturbing = [
+    disturb('terminate', options.terminateEveryMs, 'terminated'),
+    disturb('cancel', options.cancelEveryMs, 'cancelled'),
+  ];
   await Promise.all([restart(), sleep(options.durationMs)]);
   isOver = true;
-  await terminating;
+  await Promise.all(disturbing);
   const faultsEndedAt = performance.now();
   await withDeadline(Promise.all(writers), WHOLE_MS, 'the writers').catch(() => undefined);
 
