@@ -8,6 +8,7 @@ const onBoth = [
   'src/{events,saga,jobs}/*.test.ts',
   'src/telemetry/traces.test.ts',
   'src/http/idempotency.test.ts',
+  'src/database/shared-transaction.test.ts',
   'src/openapi-walk.test.ts',
 ];
 

@@ -33,7 +33,8 @@ export function createBatch<Item, Result>(options: {
       for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
     } catch (error) {
       if (entries.length === 1 || isUnavailable(error)) for (const { reject } of entries) reject(error);
-      else for (const entry of entries) await runTogether([entry]);
+      // Beside what comes next, as one of them may take long.
+      else for (const entry of entries) void runTogether([entry]);
     }
   }
 

@@ -25,6 +25,13 @@ export const REQUESTS_IN_FLIGHT = 1_000;
 /** What waits for its turn in a batch: more than all requests in flight could ask for, so only a fault gets there. */
 export const BATCH_WAITING = 10_000;
 
+/** What shares one transaction: more would save little, and all of it waits for the slowest. */
+export const SHARED_TRANSACTION = 32;
+/** Shared transactions of one module at once: while one commits another gathers, and the pool keeps room for the rest. */
+export const SHARED_TRANSACTIONS = 2;
+/** What shares a transaction waits so long for a lock: orders hold theirs for some ms, and a stopped process for seconds. */
+export const SHARED_LOCK_MS = 100;
+
 /** A local call that takes longer has lost its caller: the edge answers within 30 s at most. */
 export const CALL_TIMEOUT_MS = 30_000;
 
@@ -300,6 +307,11 @@ export const LOOP_STUCK_MS = 180_000;
 /** A backup that nobody takes further for this long ends: while it is made, the database's log grows. */
 export const BACKUP_PATIENCE_MS = 60_000;
 
+/** A line of the log waits this long for others to be written with; a process that is killed loses those. */
+export const LOG_GATHER_MS = 100;
+/** Lines written at once: as much as a pipe takes whole (PIPE_BUF), so that processes that share one mix no lines. */
+export const LOG_WRITE_LENGTH = 4096;
+
 /** Random bytes fetched from the system at once, for the ids of some 170 traces. */
 export const RANDOM_POOL_BYTES = 4096;
 
@@ -309,3 +321,9 @@ export const METRICS_READ_EVERY_MS = 5_000;
 export const METRICS_READ_TIMEOUT_MS = 1_000;
 /** A read that took longer is for the next scrape, which comes within that; older figures are not told. */
 export const METRICS_READ_KEEP_MS = 30_000;
+
+/**
+ * V8 collects all garbage once the heap is by this much larger than what lived the last time. Left to itself, on a
+ * machine with memory to spare, it waits until the heap is four times as large: 40 MB more, for no less work.
+ */
+export const HEAP_GROWTH_PERCENT = 50;

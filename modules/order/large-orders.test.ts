@@ -42,6 +42,7 @@ const countedModule: AnyModule = {
         return database.rows(statement);
       },
       transaction: (work) => database.transaction((tx) => work(counting(tx))),
+      sharedTransaction: (work) => database.sharedTransaction((tx) => work(counting(tx))),
     };
     return orderModule.create({ ...context, database: counted });
   },

@@ -100,7 +100,7 @@ async function begin(
   const paymentId = card ? context.newId() : null;
   const data: PlaceData = { orderId, userId, total, paymentId, lines, claim };
   // All sent at once, the key first: one that is taken rolls the rest back.
-  const [, , , address] = await database.transaction((tx) =>
+  const [, , , address] = await database.sharedTransaction((tx) =>
     Promise.all([
       idempotency.claim(tx, claim, orderId),
       createOrder(tx, orderId, { do: 'create', number, userId, currency, items, total }),

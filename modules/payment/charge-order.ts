@@ -30,7 +30,7 @@ export async function chargeOrder(context: PaymentContext, input: ChargeInput): 
   const { paymentId, orderId, userId, token } = input;
   const { amount, currency } = input.amount;
   const intent = { id: paymentId, orderId, userId, provider: provider.name, amount, currency };
-  const fresh = (await insertIntent(database, intent)) !== undefined;
+  const fresh = (await database.sharedTransaction((tx) => insertIntent(tx, intent))) !== undefined;
   if (!fresh) {
     const known = await findKnown(context, input);
     if (known) return known;

@@ -26,7 +26,7 @@ export async function settlePayment(
   outcome: ChargeState,
   options: { tell: boolean },
 ): Promise<Settled> {
-  const { settled, lateRefund } = await context.database.transaction((tx) =>
+  const { settled, lateRefund } = await context.database.sharedTransaction((tx) =>
     settleIn(context, tx, id, outcome, options),
   );
   if (lateRefund) await driveOrLeave(context, lateRefund);

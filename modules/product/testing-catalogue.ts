@@ -45,26 +45,24 @@ export async function deliverAllPaid(database: Database, events: readonly EventE
 /** For tests: the same database, with a count of the statements its transactions run. */
 export function counting(database: Database): Database & { readonly statements: { count: number } } {
   const statements = { count: 0 };
+  const count = (tx: Transaction): Transaction => ({
+    get db() {
+      return tx.db;
+    },
+    rows(statement) {
+      statements.count += 1;
+      return tx.rows(statement);
+    },
+    onCommit: (hook) => tx.onCommit(hook),
+  });
   return {
     schema: database.schema,
     get db() {
       return database.db;
     },
     rows: (statement) => database.rows(statement),
-    transaction: (work) =>
-      database.transaction((tx) => {
-        const counted: Transaction = {
-          get db() {
-            return tx.db;
-          },
-          rows(statement) {
-            statements.count += 1;
-            return tx.rows(statement);
-          },
-          onCommit: (hook) => tx.onCommit(hook),
-        };
-        return work(counted);
-      }),
+    transaction: (work) => database.transaction((tx) => work(count(tx))),
+    sharedTransaction: (work) => database.sharedTransaction((tx) => work(count(tx))),
     statements,
   };
 }

@@ -104,7 +104,7 @@ export function createSagaEngine(options: {
           return (await journal.letGo(saga, 'woken')) ? { state: 'waiting' } : await giveUp(saga);
         }
       }
-      const told = await database.transaction((tx) =>
+      const told = await endingTransaction(saga)((tx) =>
         ending(tx, saga, 'completed', () => definition.complete(tx, saga.data)),
       );
       return { state: 'completed', told };
@@ -158,6 +158,11 @@ export function createSagaEngine(options: {
       await journal.putOff(saga, backoffMs(saga.attempts, SAGA_BACKOFF_MS, SAGA_BACKOFF_MAX_MS));
       return { state: 'open' };
     }
+  }
+
+  /** On its first try nobody else drives the saga, nor holds what it ends with: it may share its commit with others. */
+  function endingTransaction(saga: HeldSaga): Database['transaction'] {
+    return saga.attempts === 0 ? database.sharedTransaction : database.transaction;
   }
 
   /** Ends the saga along with `work`, and gives what that tells: neither waits for the other's answer. */
