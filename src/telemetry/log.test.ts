@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { noteIds, runInContext } from '../context.ts';
 import { AppError } from '../errors.ts';
@@ -115,6 +116,22 @@ describe('log', () => {
     expect(another).toMatchObject({ requestId: 'r2', eventId: 'e2' });
     expect(another).not.toHaveProperty('orderId');
     expect(after).toMatchObject({ requestId: 'r1', orderId: 'o1' });
+  });
+
+  it.each([
+    ['ends by itself', '', 0],
+    ['is ended', 'process.exit(3)', 3],
+    ['dies of a bug', 'throw new Error()', 1],
+  ])('has the last lines of a process that %s', (_, end, code) => {
+    const program = `
+      const { createLogger } = await import(${JSON.stringify(new URL('log.ts', import.meta.url))});
+      createLogger({ level: 'info' }).info('the last words');
+      ${end}`;
+    const { stdout, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      encoding: 'utf8',
+    });
+    expect(status).toBe(code);
+    expect(stdout).toContain('the last words');
   });
 
   it('changes its level for all that was made from it', () => {

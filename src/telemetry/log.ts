@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { currentContext } from '../context.ts';
+import { type GatheredLines, gatherLines } from './gather-lines.ts';
 import { redact, redactText } from './redact.ts';
 
 export type Logger = pino.Logger;
@@ -7,12 +8,17 @@ export type Logger = pino.Logger;
 /** The loggers made from one: pino lets each keep the level it was born with. */
 const descendants = new WeakMap<Logger, Logger[]>();
 
+/** From here on a line is urgent: somebody may be waiting for it, or the process not last. */
+const WARN = pino.levels.values.warn ?? 0;
+
 /**
  * Structured logs, one JSON object a line, on standard output unless there is another destination. Each line names
- * the module, the trace, the request, and the user, event and order that it is about, where they are known.
+ * the module, the trace, the request, and the user, event and order that it is about, where they are known. On
+ * standard output, lines below `warn` are gathered for a moment.
  */
 export function createLogger(options: { level: string; destination?: pino.DestinationStream }): Logger {
   const children: Logger[] = [];
+  const gathered = options.destination === undefined ? standardOutput() : undefined;
   const settings: pino.LoggerOptions = {
     level: options.level,
     base: undefined,
@@ -21,12 +27,13 @@ export function createLogger(options: { level: string; destination?: pino.Destin
     // After `redact` an error is plain data, and its own reading of it would lose members.
     serializers: { err: (error) => error },
     hooks: {
-      logMethod(args, method) {
+      logMethod(args, method, level) {
         const redacted: unknown[] = args.map((arg) => (typeof arg === 'string' ? redactText(arg) : arg));
         // Without a message pino takes the error's, as it is.
         const error = args.length === 1 ? errorOf(args[0]) : undefined;
         if (error !== undefined) redacted.push(redactText(error.message));
         method.apply(this, redacted as Parameters<typeof method>);
+        if (level >= WARN) gathered?.flushSync();
       },
     },
     mixin() {
@@ -37,9 +44,16 @@ export function createLogger(options: { level: string; destination?: pino.Destin
     },
     onChild: (child) => void children.push(child as Logger),
   };
-  const log = options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+  const log = pino(settings, options.destination ?? gathered);
   descendants.set(log, children);
   return log;
+}
+
+/** However a process ends, its last lines are written; only SIGKILL leaves no time for it. */
+function standardOutput(): GatheredLines {
+  const lines = gatherLines(pino.destination({ dest: process.stdout.fd, sync: true }));
+  process.on('exit', lines.flushSync);
+  return lines;
 }
 
 function errorOf(logged: unknown): Error | undefined {
