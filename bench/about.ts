@@ -47,7 +47,7 @@ export function usageOf(pid: number): Usage {
   return addUsage([pid, ...childrenOf(pid)].map(usageOfOne));
 }
 
-export function addUsage(usages: readonly Usage[]): Usage {
+function addUsage(usages: readonly Usage[]): Usage {
   return {
     cpuSeconds: usages.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
     residentMb: usages.reduce((sum, { residentMb }) => sum + residentMb, 0),

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
 import type { Bench } from './suite.ts';
 
 let built: Promise<string> | undefined;
@@ -15,6 +17,7 @@ export async function bundledShop(bench: Bench): Promise<string> {
 
 async function build(bench: Bench, folder: string): Promise<string> {
   bench.say('building the bundled shop');
+  endWithProcess(() => rmSync(folder, { recursive: true, force: true }));
   const script = join(import.meta.dirname, '../build/server.ts');
   await promisify(execFile)(process.execPath, [script, folder]);
   return join(folder, 'banyan-server/banyan.js');

@@ -43,7 +43,7 @@ export async function fillCatalogue(
   }
 }
 
-export function catalogueFile(first: number, count: number): string {
+function catalogueFile(first: number, count: number): string {
   const lines = Array.from({ length: count }, (_, at) => {
     const index = first + at;
     const name = `${materials[index % 10]} ${things[Math.floor(index / 10) % 10]} ${index} for the ${places[index % 5]}`;

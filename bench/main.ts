@@ -7,11 +7,14 @@ import { parseCount } from '../src/commands/parse-argument.ts';
 import { print, printError } from '../src/commands/terminal.ts';
 import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
 import { aboutMachine, aboutVersions } from './about.ts';
+import { statementsFile } from './profile.ts';
 import { formatFigures, type Report } from './report.ts';
 import { createStatus } from './status.ts';
 import type { Bench, Figure, Suite } from './suite.ts';
 import { suites } from './suites.ts';
 import { type JudgedFigure, judge, missesMust } from './targets.ts';
+
+const dist = join(import.meta.dirname, '../dist');
 
 interface Options {
   readonly list?: boolean;
@@ -27,14 +30,24 @@ const program = new Command('bench')
   .argument('[suites...]', 'by name; all unless given')
   .option('--list', 'name the suites and end')
   .option('--json <file>', 'write the results there as well')
-  .option('--profile [folder]', 'write CPU profiles and the statements that took the most time there')
+  .option(
+    '--profile [folder]',
+    'write CPU profiles, and the statements that took most time, into dist/profiles or there',
+  )
   .option('--rounds <number>', 'measurements of each, in turn', parseCount, 3)
   .option('--seconds <number>', 'length of one measurement', parseSeconds, 3)
   .option('--strict', 'exit code 1 when a target is missed that must be met')
   .addHelpText('after', '\nbench/README.md says what each figure means.')
   .action(async (wanted: string[], options: Options) => {
     if (options.list) for (const { name, about } of suites) print(`${name.padEnd(10)} ${about}`);
-    else await runAll(choose(wanted), options);
+    else {
+      // As `--profile order`: an option takes the word behind it.
+      if (suites.some(({ name }) => name === options.profile)) {
+        printError(`bench: name suites before --profile: ${options.profile} --profile`);
+        process.exit(2);
+      }
+      await runAll(choose(wanted), options);
+    }
   });
 await program.parseAsync();
 
@@ -132,7 +145,9 @@ async function runOne(
 }
 
 function profilingOf(suite: Suite, profile: string | true): Bench['profiling'] {
-  const folder = resolve(profile === true ? 'profiles' : profile);
+  const folder = resolve(profile === true ? join(dist, 'profiles') : profile);
   mkdirSync(folder, { recursive: true });
+  // What an earlier run wrote; several loads of one suite add to the file.
+  rmSync(statementsFile(folder, suite.name), { force: true });
   return { folder, suite: suite.name, print };
 }

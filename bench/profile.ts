@@ -56,10 +56,14 @@ export async function profiled<Result>(
     ]);
     profiling.print(`\n${about}: ${join(folder, name)}\n${formatTable(['self', 'function', 'where'], rows)}`);
   }
-  const file = join(folder, `${suite}.sql.txt`);
+  const file = statementsFile(folder, suite);
   writeFileSync(file, `${about}\n\n${await topStatements(servers, shop)}\n`, { flag: 'a' });
   profiling.print(`statements by total time: ${file}`);
   return result;
+}
+
+export function statementsFile(folder: string, suite: string): string {
+  return join(folder, `${suite}.sql.txt`);
 }
 
 function profilesIn(folder: string): string[] {
