@@ -1,6 +1,6 @@
-import { type SQL, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { Queryable, Transaction } from '#platform/database/database';
-import { isoTime, jsonRows, textArray } from '#platform/database/sql';
+import { isoTime, jsonRows, listRows, textArray } from '#platform/database/sql';
 import type { Product } from './contract.ts';
 
 /** A product as the API shows it, and the version its ETag carries. */
@@ -9,9 +9,42 @@ export interface StoredProduct {
   readonly version: number;
 }
 
+/**
+ * What a product `p` is read by, with all its variants, prices and stock. Each of these is looked up by its key, so a
+ * product costs the same whether one is read or many, and however many there are.
+ */
+export const productColumns = sql`
+  p.id, p.slug, p.name, p.description, p.category, p.status, p.version,
+  (
+    select coalesce(json_agg(json_build_object(
+      'id', v.id, 'sku', v.sku, 'options', v.options,
+      'prices', (
+        select coalesce(json_agg(json_build_object('amount', c.amount, 'currency', c.currency) order by c.currency), '[]')
+        from products.price c where c.variant_id = v.id
+      ),
+      'stock', (
+        select json_build_object('onHand', s.on_hand, 'reserved', s.reserved, 'available', s.on_hand - s.reserved)
+        from products.stock s where s.variant_id = v.id
+      )
+    ) order by v.position, v.id), '[]')
+    from products.variant v where v.product_id = p.id
+  ) as variants,
+  ${isoTime(sql`p.created_at`)} as "createdAt", ${isoTime(sql`p.updated_at`)} as "updatedAt"`;
+
+/** A row of `productColumns`. */
+export type ProductColumns = Product & { readonly version: number };
+
+export function storedProduct({ version, ...product }: ProductColumns): StoredProduct {
+  return { product, version };
+}
+
 /** The products with these ids, archived ones too, in the order asked; unknown ids are left out. */
 export async function loadProducts(queryable: Queryable, ids: readonly string[]): Promise<StoredProduct[]> {
-  return await readProducts(queryable, sql`${textArray(ids)}::uuid[]`);
+  const rows = await queryable.rows<ProductColumns>(sql`
+    select ${productColumns}
+    from ${listRows(['uuid', ids])} as n(id) join products.product p on p.id = n.id`);
+  const byId = new Map(rows.map((row) => [row.id, storedProduct(row)]));
+  return ids.flatMap((id) => byId.get(id.toLowerCase()) ?? []);
 }
 
 /** The products that hold these skus, each once. */
@@ -19,45 +52,14 @@ export async function loadProductsBySku(
   queryable: Queryable,
   skus: readonly string[],
 ): Promise<StoredProduct[]> {
-  return await readProducts(
-    queryable,
-    sql`array(select distinct v.product_id from products.variant v where v.sku = any(${textArray(skus)}))`,
-  );
-}
-
-/** Reads a set of products with all their variants, prices and stock in one statement. */
-async function readProducts(queryable: Queryable, ids: SQL): Promise<StoredProduct[]> {
-  const rows = await queryable.rows<Product & { version: number }>(sql`
-    with wanted as (
-      select w.id, w.place from unnest(${ids}) with ordinality as w(id, place)
-    ), prices as (
-      select v.id as variant_id,
-        jsonb_agg(jsonb_build_object('amount', pr.amount, 'currency', pr.currency) order by pr.currency) as prices
-      from wanted w
-      join products.variant v on v.product_id = w.id
-      join products.price pr on pr.variant_id = v.id
-      group by v.id
-    ), variants as (
-      select v.product_id,
-        jsonb_agg(jsonb_build_object(
-          'id', v.id, 'sku', v.sku, 'options', v.options, 'prices', coalesce(pr.prices, '[]'),
-          'stock', jsonb_build_object(
-            'onHand', s.on_hand, 'reserved', s.reserved, 'available', s.on_hand - s.reserved)
-        ) order by v.position, v.id) as variants
-      from wanted w
-      join products.variant v on v.product_id = w.id
-      join products.stock s on s.variant_id = v.id
-      left join prices pr on pr.variant_id = v.id
-      group by v.product_id
-    )
-    select p.id, p.slug, p.name, p.description, p.category, p.status, p.version,
-      coalesce(v.variants, '[]') as variants,
-      ${isoTime(sql`p.created_at`)} as "createdAt", ${isoTime(sql`p.updated_at`)} as "updatedAt"
-    from wanted w
-    join products.product p on p.id = w.id
-    left join variants v on v.product_id = p.id
-    order by w.place`);
-  return rows.map(({ version, ...product }) => ({ product, version }));
+  const rows = await queryable.rows<ProductColumns>(sql`
+    select ${productColumns}
+    from (
+      select distinct v.product_id as id
+      from ${listRows(['text', skus])} as n(sku) join products.variant v on v.sku = n.sku
+    ) n
+    join products.product p on p.id = n.id`);
+  return rows.map(storedProduct);
 }
 
 export interface CatalogueRow {
@@ -208,25 +210,30 @@ export async function updateOptions(
     where v.id = c.id`);
 }
 
-export interface QuoteLine {
+/** A sku, and the currency that its price is asked in. */
+export interface QuoteRequest {
   readonly sku: string;
-  /** Null when no active product has this sku. */
-  readonly name: string | null;
-  /** Null when it has no price in the currency asked. */
+  readonly currency: string;
+}
+
+export interface QuoteLine extends QuoteRequest {
+  readonly name: string;
+  /** Null when it has no price in the currency. */
   readonly amount: number | null;
 }
 
-/** A line per sku, in the order asked, with its active product's name and its price. */
+/** The names of active products and their prices; skus of none are left out. */
 export async function quoteLines(
   queryable: Queryable,
-  skus: readonly string[],
-  currency: string,
+  requests: readonly QuoteRequest[],
 ): Promise<QuoteLine[]> {
   return await queryable.rows<QuoteLine>(sql`
-    select a.sku, p.name, pr.amount
-    from jsonb_array_elements_text(${JSON.stringify(skus)}::text::jsonb) with ordinality as a(sku, place)
-    left join products.variant v on v.sku = a.sku
-    left join products.product p on p.id = v.product_id and p.status = 'active'
-    left join products.price pr on pr.variant_id = v.id and pr.currency = ${currency}
-    order by a.place`);
+    select n.sku, n.currency, p.name, c.amount
+    from ${listRows(
+      ['text', requests.map((request) => request.sku)],
+      ['text', requests.map((request) => request.currency)],
+    )} as n(sku, currency)
+    join products.variant v on v.sku = n.sku
+    join products.product p on p.id = v.product_id and p.status = 'active'
+    left join products.price c on c.variant_id = v.id and c.currency = n.currency`);
 }

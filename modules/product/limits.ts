@@ -28,6 +28,12 @@ export const SEARCH_LENGTH = 200;
 export const RESERVE_LINES = MAX_LINES;
 /** Such transactions at once: while one waits for another process, as for a sku's lock, a second goes on. */
 export const RESERVE_LANES = 2;
+/** Lines of the quotes that are looked up in one statement: as many as the largest quote has, which goes alone. */
+export const QUOTE_LINES = MAX_LINES;
+/** Products read in one statement, each with all its variants: a full page of a list. */
+export const READ_TOGETHER = 100;
+/** Such statements at once of each kind: should one be slow, others that come later pass it. */
+export const READ_LANES = 2;
 /** How often expired reservations are looked for; their deadline is in minutes. */
 export const EXPIRY_SWEEP_MS = 5_000;
 /** Reservations closed in one transaction; bounds how long their stock rows stay locked. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
 import { openModuleDatabase } from '#platform/testing/database';
+import { productColumns } from './catalogue-store.ts';
 import {
   findProducts,
   type Position,
@@ -101,7 +102,7 @@ describe('a list of 100,000 products', () => {
       const priced = sort.endsWith('price') ? { currency: 'GBP', ...filter } : filter;
       it(`finds ${name} by ${sort} through an index, on the first page and deep inside`, async () => {
         for (const after of [undefined, deep[sort.replace('-', '')]]) {
-          const plan = await planOf(pageStatement(priced, sort, after, 21));
+          const plan = await planOf(pageStatement(priced, sort, after, 21, productColumns));
           expect(plan).not.toContain('Seq Scan');
           expect(plan).toMatch(/Index (Only )?Scan/);
         }
@@ -135,6 +136,6 @@ describe('a list of 100,000 products', () => {
       where p.category = 'category 7' and pr.amount between 1000 and 20000 and s.on_hand > s.reserved
       order by pr.amount desc, p.id desc limit 10`);
     expect(found).toHaveLength(10);
-    expect(found).toEqual(expected);
+    expect(found.map((product) => product.position)).toEqual(expected);
   });
 });

@@ -1,14 +1,13 @@
 import type { z } from 'zod';
 import type { Database } from '#platform/database/database';
 import type { Cursors } from '#platform/http/cursor';
-import { loadProducts } from './catalogue-store.ts';
 import type { Product } from './contract.ts';
 import { findProducts, type Position } from './list-store.ts';
 import type { productListQuery } from './routes.ts';
 
 /**
- * A page of active products: one statement finds it, one reads it with variants, prices and stock.
- * `invalid_cursor` for a cursor of another list.
+ * A page of active products, read with variants, prices and stock in one statement. `invalid_cursor` for a cursor of
+ * another list.
  */
 export async function listProducts(
   database: Database,
@@ -20,13 +19,9 @@ export async function listProducts(
   const after = cursor === undefined ? undefined : positionFrom(cursors.open(list, cursor));
   const found = await findProducts(database, filter, sort, after, limit + 1);
   const page = found.slice(0, limit);
-  const last = page.at(-1);
-  const products = await loadProducts(
-    database,
-    page.map((row) => row.id),
-  );
+  const last = page.at(-1)?.position;
   return {
-    data: products.map(({ product }) => product),
+    data: page.map(({ product }) => product),
     nextCursor: found.length > limit && last ? cursors.seal(list, [last.key, last.id]) : null,
   };
 }

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Queryable } from '#platform/database/database';
 import { isoTime, textArray } from '#platform/database/sql';
+import { type ProductColumns, productColumns, type StoredProduct, storedProduct } from './catalogue-store.ts';
 
 export interface ProductFilter {
   readonly q?: string | undefined;
@@ -41,7 +42,7 @@ const orders: Readonly<Record<'createdAt' | 'name' | 'price', Order>> = {
 };
 
 /**
- * The statement that finds one page of active products. It compares whole rows `(key, id)` with the last one
+ * The statement that finds one page of active products, with `columns` of each and its sort key. It compares whole rows `(key, id)` with the last one
  * shown, so an index scan starts right behind it however deep the page is.
  */
 export function pageStatement(
@@ -49,6 +50,7 @@ export function pageStatement(
   sort: ProductSort,
   after: Position | undefined,
   limit: number,
+  columns: SQL = sql`p.id`,
 ): SQL {
   const descending = sort.startsWith('-');
   const order = orders[sort.replace('-', '') as keyof typeof orders];
@@ -63,7 +65,7 @@ export function pageStatement(
   const prices =
     filter.currency === undefined ? sql`` : sql`join products.lowest_price l on l.product_id = p.id`;
   return sql`
-    select p.id, ${order.selected} as key
+    select ${columns}, ${order.selected} as key
     from products.product p ${prices}
     where ${sql.join(conditions, sql` and `)}
     order by ${order.column} ${direction}, ${order.id} ${direction}
@@ -96,13 +98,21 @@ function searchQuery(text: string): SQL {
   return sql`(nullif(plainto_tsquery('simple', ${text})::text, '') || ':*')::tsquery`;
 }
 
-/** Finds a page of products by id, with the sort key of each. */
+/** A product of a page. */
+export interface ListedProduct extends StoredProduct {
+  readonly position: Position;
+}
+
+/** Reads a page of products, with the place of each in the list. */
 export async function findProducts(
   queryable: Queryable,
   filter: ProductFilter,
   sort: ProductSort,
   after: Position | undefined,
   limit: number,
-): Promise<Position[]> {
-  return await queryable.rows<Position>(pageStatement(filter, sort, after, limit));
+): Promise<ListedProduct[]> {
+  const rows = await queryable.rows<ProductColumns & Position>(
+    pageStatement(filter, sort, after, limit, productColumns),
+  );
+  return rows.map(({ key, ...row }) => ({ ...storedProduct(row), position: { key, id: row.id } }));
 }

@@ -15,8 +15,8 @@ import { EXPIRY_SWEEP_MS, IMPORT_SWEEP_MS } from './limits.ts';
 import { productMetrics } from './metrics.ts';
 import { createOnOrderPaid } from './on-order-paid.ts';
 import { createProductCache } from './product-cache.ts';
-import { quote } from './quote.ts';
-import { readProduct } from './read-product.ts';
+import { createQuote } from './quote.ts';
+import { createReadProduct } from './read-product.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { createReserve, pinReservation, unpinReservation } from './reserve-stock.ts';
 import { productRoutes } from './routes.ts';
@@ -31,7 +31,7 @@ export const productModule = defineModule({
     const { database, registry } = context;
     const cacheRequests = counterOf(registry, platformMetrics.cacheRequests);
     const cache = createProductCache({
-      load: (id) => readProduct(database, id),
+      load: createReadProduct(database),
       broadcast: context.broadcast,
       now: () => performance.now(),
       onRead: (result) => cacheRequests.inc({ cache: 'products', result }),
@@ -39,11 +39,12 @@ export const productModule = defineModule({
     for (const result of ['hit', 'miss']) cacheRequests.inc({ cache: 'products', result }, 0);
     const countReservation = createReservationCounter(registry);
     const { changed } = cache;
+    const quote = createQuote(database);
     const reserve = createReserve(database, changed);
     return {
       api: {
         async quote({ skus, currency }) {
-          return { lines: await quote(database, skus, currency) };
+          return { lines: await quote(skus, currency) };
         },
         async reserve(reservation) {
           await countReservation(() => reserve(reservation));

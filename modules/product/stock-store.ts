@@ -7,6 +7,9 @@ import { isoTime, listRows } from '#platform/database/sql';
  * So no two transactions wait for each other.
  */
 
+/** The product of the variant of a row `l`, looked up by its key. */
+const productOf = sql`(select v.product_id from products.variant v where v.id = l.variant_id)`;
+
 /** The stock of an active product's variant. */
 export interface Shelf {
   readonly sku: string;
@@ -81,9 +84,7 @@ export async function freeReserved(tx: Transaction, orderIds: readonly string[])
       update products.stock s set reserved = s.reserved - l.quantity
       from locked l where s.variant_id = l.variant_id
     )
-    select v.product_id as id, bool_or(l.available = 0) as back
-    from locked l join products.variant v on v.id = l.variant_id
-    group by v.product_id`);
+    select ${productOf} as id, bool_or(l.available = 0) as back from locked l group by 1`);
 }
 
 /**
@@ -122,7 +123,7 @@ export async function sellReserved(tx: Transaction, orderIds: readonly string[])
       from line n join locked l on l.variant_id = n.variant_id
       order by n.variant_id, n.order_id
     )
-    select distinct v.product_id as id from locked l join products.variant v on v.id = l.variant_id`);
+    select distinct ${productOf} as id from locked l`);
   return rows.map((row) => row.id);
 }
 
@@ -143,9 +144,7 @@ export async function returnSold(tx: Transaction, orderId: string): Promise<Free
       insert into products.stock_entry (variant_id, delta, reason, order_id, on_hand)
       select variant_id, quantity, 'return', ${orderId}::uuid, on_hand from returned
     )
-    select v.product_id as id, bool_or(l.available = 0) as back
-    from locked l join products.variant v on v.id = l.variant_id
-    group by v.product_id`);
+    select ${productOf} as id, bool_or(l.available = 0) as back from locked l group by 1`);
 }
 
 export interface StockEntry {
