@@ -134,6 +134,8 @@ export const KEYS_FRESH_MS = 60_000;
 export const KEYS_STALE_MS = 600_000;
 /** Tokens that name unknown keys make us read the keys at most this often, so that forgeries cost little. */
 export const KEYS_REFRESH_MS = 5_000;
+/** Access tokens known to be good, of about 500 bytes each; of more users at once some are verified anew. */
+export const ACCESS_TOKEN_CACHE = 10_000;
 /** An idle connection is kept longer than load balancers keep theirs, so that they close first. */
 export const KEEP_ALIVE_MS = 65_000;
 /** Files of a new certificate are looked for this often: two small reads, and soon enough for one that lives for days. */
