@@ -1,6 +1,7 @@
-import { mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
+import { MAIL_BATCH } from './limits.ts';
 import { composeMessage, type Mailer } from './mailer.ts';
 
 /**
@@ -10,11 +11,11 @@ import { composeMessage, type Mailer } from './mailer.ts';
 export function createFolderMailer(folder: string, from: string): Mailer {
   const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
   return {
+    atOnce: MAIL_BATCH,
     async send(mail) {
       const { message } = await transport.sendMail(composeMessage(from, mail));
-      await mkdir(folder, { recursive: true, mode: 0o700 });
       const path = join(folder, `${mail.id}.eml`);
-      const file = await open(`${path}.part`, 'w', 0o600);
+      const file = await openIn(folder, `${path}.part`);
       try {
         await file.writeFile(message as Buffer);
         // Else a power cut could leave an empty file under the final name.
@@ -26,4 +27,14 @@ export function createFolderMailer(folder: string, from: string): Mailer {
       return { state: 'sent' };
     },
   };
+}
+
+/** Opens a file to be written, and makes its folder where that is missing, as before the first mail. */
+async function openIn(folder: string, path: string): Promise<FileHandle> {
+  const tryOpen = () => open(path, 'w', 0o600);
+  return await tryOpen().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return await tryOpen();
+  });
 }

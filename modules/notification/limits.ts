@@ -1,7 +1,7 @@
 /** Every limit of the notification module, with its reason. */
 
 /** Mails claimed at once; bounds what a crash leaves leased, and fits one call for the recipients. */
-export const MAIL_BATCH = 8;
+export const MAIL_BATCH = 32;
 /** Connections to the mail server at once; small servers refuse more of one client. */
 export const MAILS_AT_ONCE = 4;
 /** A sender looks for due mail by itself this often; a new mail wakes it sooner. */

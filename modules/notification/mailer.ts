@@ -10,6 +10,8 @@ export interface OutgoingMail extends Letter {
 export type Sent = { readonly state: 'sent' } | { readonly state: 'refused'; readonly reason: string };
 
 export interface Mailer {
+  /** Mails that it may be given at once. */
+  readonly atOnce: number;
   /** Rejects when the mail may or may not have gone out, or could not: try again later. */
   send(mail: OutgoingMail): Promise<Sent>;
 }

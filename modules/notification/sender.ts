@@ -1,5 +1,6 @@
 import type { orderContract } from '#modules/order/contract';
 import type { userContract } from '#modules/user/contract';
+import { createBatch } from '#platform/batch';
 import { type RequestContext, runInContext, withOrderOf } from '#platform/context';
 import { backoffMs, withDeadline } from '#platform/deadline';
 import { AppError, isUnavailable } from '#platform/errors';
@@ -16,13 +17,20 @@ import {
   MAIL_BATCH,
   MAIL_LEASE_MS,
   MAIL_OUTAGE_WAIT_MS,
-  MAILS_AT_ONCE,
   SEND_TIMEOUT_MS,
 } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import type { Mailer, OutgoingMail, Sent } from './mailer.ts';
 import { notificationMetrics } from './metrics.ts';
-import { claimDueMail, type EndState, endMail, isHeld, postponeMail, renewLeases } from './store.ts';
+import {
+  areHeld,
+  claimDueMail,
+  type EndedMail,
+  type EndState,
+  endMails,
+  postponeMail,
+  renewLeases,
+} from './store.ts';
 
 export type NotificationContext = ModuleContext<{
   user: Uses<typeof userContract, 'profiles'>;
@@ -59,6 +67,18 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
   for (const outcome of OUTCOMES) mails.inc({ outcome }, 0);
   /** Claimed mail of which nothing is written down yet. */
   const held = new Set<ClaimedMail>();
+  // What is asked and written for several mails at the same time is one statement.
+  const isHeld = createBatch<ClaimedMail, boolean>({
+    run: (batch) => areHeld(database, batch),
+    max: MAIL_BATCH,
+  });
+  const endMail = createBatch<EndedMail, void>({
+    async run(batch) {
+      await endMails(database, batch);
+      return batch.map(() => undefined);
+    },
+    max: MAIL_BATCH,
+  });
   let stopping = false;
   let running: Promise<void> | undefined;
   let again = false;
@@ -88,7 +108,7 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
     }, MAIL_LEASE_MS / 3);
     const facts = factsOf(batch);
     const queue = batch.values();
-    const lanes = Array.from({ length: MAILS_AT_ONCE }, async () => {
+    const lanes = Array.from({ length: mailer.atOnce }, async () => {
       for (const mail of queue) {
         // What is asked for all of them stands in the trace of the mail that asked first.
         await runInContext(contextOf(mail), () => sendOne(mail, facts));
@@ -123,7 +143,7 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
       const receipt = about.kind === 'order_paid' ? await receiptOf(about.data.orderId, facts) : undefined;
       const outgoing = { id, to, ...writeLetter(about, receipt) };
       // A process that was stopped may come back when another one has long sent it.
-      if (!(await isHeld(database, mail))) return void held.delete(mail);
+      if (!(await isHeld(mail))) return void held.delete(mail);
       isOnItsWay = true;
       await end(mail, await send(outgoing, mail));
     } catch (error) {
@@ -178,7 +198,7 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
 
   async function finish(mail: ClaimedMail, state: EndState, reason: string | null): Promise<void> {
     held.delete(mail);
-    await endMail(database, mail, state, reason);
+    await endMail({ mail, state, error: reason });
     mails.inc({ outcome: state });
   }
 

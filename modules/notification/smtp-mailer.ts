@@ -1,5 +1,5 @@
 import { createTransport } from 'nodemailer';
-import { SMTP_CONNECT_TIMEOUT_MS, SMTP_SOCKET_TIMEOUT_MS } from './limits.ts';
+import { MAILS_AT_ONCE, SMTP_CONNECT_TIMEOUT_MS, SMTP_SOCKET_TIMEOUT_MS } from './limits.ts';
 import { composeMessage, type Mailer } from './mailer.ts';
 
 interface SmtpError extends Error {
@@ -16,6 +16,7 @@ export function createSmtpMailer(url: string, from: string): Mailer {
     socketTimeout: SMTP_SOCKET_TIMEOUT_MS,
   });
   return {
+    atOnce: MAILS_AT_ONCE,
     async send(mail) {
       try {
         await transport.sendMail(composeMessage(from, mail));

@@ -6,9 +6,10 @@ import { openModuleDatabase } from '#platform/testing/database';
 import { MAIL_KEEP_DAYS } from './limits.ts';
 import type { ClaimedMail } from './mail.ts';
 import {
+  areHeld,
   claimDueMail,
   deleteOldMail,
-  endMail,
+  endMails,
   freeLeases,
   insertMails,
   postponeMail,
@@ -62,10 +63,10 @@ describe('a claimed mail', () => {
     const slow = await claim();
     await expireLease();
     const quick = await claim();
-    await endMail(database, slow, 'failed', 'late');
+    await endMails(database, [{ mail: slow, state: 'failed', error: 'late' }]);
     await postponeMail(database, slow, 0, 'late');
     expect(await row()).toEqual({ state: 'queued', attempts: 2, error: null });
-    await endMail(database, quick, 'sent', null);
+    await endMails(database, [{ mail: quick, state: 'sent', error: null }]);
     expect(await row()).toMatchObject({ state: 'sent' });
   });
 
@@ -83,6 +84,26 @@ describe('a claimed mail', () => {
     await expireLease();
     await renewLeases(database, [slow]);
     expect(await claim()).toMatchObject({ attempts: 3 });
+  });
+
+  it('is asked for and ended together with others, each by its own lease', async () => {
+    const other = '01900000-0000-7000-8000-000000000003';
+    const about = { kind: 'password_changed', data: {} } as const;
+    await database.transaction((tx) => insertMails(tx, [{ id: other, userId: USER, about, trace: null }]));
+    const claimed = await claimDueMail(database, 10);
+    await database.rows(sql`update notifications.mail set fence = fence + 1 where id = ${MAIL}::uuid`);
+    expect(await areHeld(database, claimed)).toEqual(claimed.map(({ id }) => id === other));
+    await endMails(
+      database,
+      claimed.map((mail) => ({ mail, state: 'failed', error: `of ${mail.id}` })),
+    );
+    const rows = await database.rows(
+      sql`select id, state, last_error as error from notifications.mail order by id`,
+    );
+    expect(rows).toEqual([
+      { id: MAIL, state: 'queued', error: null },
+      { id: other, state: 'failed', error: `of ${other}` },
+    ]);
   });
 
   it('that is put off is not due before its time', async () => {
@@ -111,7 +132,7 @@ describe('mail that ended', () => {
     const claimed = await claim();
     await deleteOldMail(database);
     expect(await row()).toBeDefined();
-    await endMail(database, claimed, 'sent', null);
+    await endMails(database, [{ mail: claimed, state: 'sent', error: null }]);
     await deleteOldMail(database);
     expect(await row()).toBeDefined();
     await age('ended_at');

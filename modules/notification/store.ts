@@ -1,17 +1,21 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { Database, Queryable, Transaction } from '#platform/database/database';
 import { deleteInBatches } from '#platform/database/delete-in-batches';
-import { jsonRows, textArray } from '#platform/database/sql';
+import { listRows, textArray } from '#platform/database/sql';
 import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
 import { mail } from './schema.ts';
 
 export async function insertMails(tx: Transaction, mails: readonly Mail[]): Promise<void> {
-  const entries = mails.map(({ id, userId, about, trace }) => ({ id, userId, ...about, trace }));
   await tx.rows(sql`
     insert into notifications.mail (id, user_id, kind, data, trace)
-    select id, "userId", kind, data, trace from jsonb_to_recordset(${jsonRows(entries)})
-      as m(id uuid, "userId" uuid, kind text, data jsonb, trace text)`);
+    select id, user_id, kind, data::jsonb, nullif(trace, '') from ${listRows(
+      ['uuid', mails.map(({ id }) => id)],
+      ['uuid', mails.map(({ userId }) => userId)],
+      ['text', mails.map(({ about }) => about.kind)],
+      ['text', mails.map(({ about }) => JSON.stringify(about.data))],
+      ['text', mails.map(({ trace }) => trace ?? '')],
+    )} as m(id, user_id, kind, data, trace)`);
 }
 
 /** Ends all mail to a user that has not been sent. */
@@ -47,19 +51,19 @@ export async function claimDueMail(database: Database, limit: number): Promise<C
 
 /** Holds claimed mail that is being sent for as long again. */
 export async function renewLeases(database: Database, batch: readonly ClaimedMail[]): Promise<void> {
-  const held = jsonRows(batch.map(({ id, fence }) => ({ id, fence })));
   await database.rows(sql`
     update notifications.mail m set due_at = now() + ${MAIL_LEASE_MS}::int * interval '1 millisecond'
-    from jsonb_to_recordset(${held}) as h(id uuid, fence int)
+    from ${claims(batch)} as h(id, fence)
     where m.id = h.id and m.fence = h.fence and m.state = 'queued' and m.due_at > now()`);
 }
 
-/** Whether claimed mail is still its sender's to send. */
-export async function isHeld(database: Database, { id, fence }: ClaimedMail): Promise<boolean> {
-  const rows = await database.rows(sql`
-    select 1 as held from notifications.mail
-    where id = ${id}::uuid and fence = ${fence}::int and state = 'queued' and due_at > now()`);
-  return rows.length > 0;
+/** Whether claimed mails are still their sender's to send, for each of them. */
+export async function areHeld(database: Database, batch: readonly ClaimedMail[]): Promise<boolean[]> {
+  const rows = await database.rows<{ id: string }>(sql`
+    select m.id from ${claims(batch)} as h(id, fence)
+    join notifications.mail m on m.id = h.id and m.fence = h.fence and m.state = 'queued' and m.due_at > now()`);
+  const held = new Set(rows.map(({ id }) => id));
+  return batch.map(({ id }) => held.has(id));
 }
 
 /** Makes mail due that is leased and was never tried to its end; only where nobody can hold a lease. */
@@ -72,14 +76,23 @@ export async function freeLeases(database: Database): Promise<void> {
 /** How a mail ends; dropped: there is nobody to send it to any more. */
 export type EndState = 'sent' | 'failed' | 'dropped';
 
-/** Ends a claimed mail, unless the lease was lost meanwhile. */
-export async function endMail(
-  on: Queryable,
-  claimed: ClaimedMail,
-  state: EndState,
-  error: string | null,
-): Promise<void> {
-  await on.db.update(mail).set({ state, lastError: error, endedAt: sql`now()` }).where(isStillHeld(claimed));
+export interface EndedMail {
+  readonly mail: ClaimedMail;
+  readonly state: EndState;
+  readonly error: string | null;
+}
+
+/** Ends claimed mails, except those whose lease was lost meanwhile. */
+export async function endMails(database: Database, ended: readonly EndedMail[]): Promise<void> {
+  await database.rows(sql`
+    update notifications.mail m set state = e.state, last_error = nullif(e.error, ''), ended_at = now()
+    from ${listRows(
+      ['uuid', ended.map(({ mail }) => mail.id)],
+      ['bigint', ended.map(({ mail }) => mail.fence)],
+      ['text', ended.map(({ state }) => state)],
+      ['text', ended.map(({ error }) => error ?? '')],
+    )} as e(id, fence, state, error)
+    where m.id = e.id and m.fence = e.fence and m.state = 'queued'`);
 }
 
 /** Gives a claimed mail back, to be looked at again after `waitMs`; with other `attempts` when its claim was no try. */
@@ -94,6 +107,10 @@ export async function postponeMail(
     .update(mail)
     .set({ attempts, lastError: error, dueAt: sql`now() + ${waitMs}::int * interval '1 millisecond'` })
     .where(isStillHeld(claimed));
+}
+
+function claims(batch: readonly ClaimedMail[]) {
+  return listRows(['uuid', batch.map(({ id }) => id)], ['bigint', batch.map(({ fence }) => fence)]);
 }
 
 function isStillHeld(claimed: ClaimedMail) {

@@ -58,10 +58,11 @@ export async function claimDeliveries(
     with due as (
       select d.event_id from ${schema}.delivery d
       where d.consumer = ${consumer} and d.state in ('pending', 'leased') and d.due_at <= now()
-        and not exists (
-          select 1 from ${schema}.delivery earlier
+        and (
+          -- Not "not exists": as a join it is read by consumer, and so the whole backlog for each row of it.
+          select true from ${schema}.delivery earlier
           where earlier.consumer = d.consumer and earlier.stream = d.stream and earlier.version < d.version
-            and earlier.state in ('pending', 'leased', 'parked'))
+            and earlier.state in ('pending', 'leased', 'parked') limit 1) is null
       order by d.due_at
       limit greatest(0, least(${limit}::int, ${RELAY_LEASED}::int - (
         select count(*)::int from ${schema}.delivery l

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { pino } from 'pino';
 import { uuidv7 } from 'uuidv7';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
 import { deleteOldEvents } from './clean-up.ts';
-import { type Outcome, recordOutcomes } from './delivery-store.ts';
+import { claimDeliveries, type Outcome, recordOutcomes } from './delivery-store.ts';
 import { defineEvent, type EventEnvelope } from './event.ts';
 import { type Consume, createSettle, type Settle } from './handle.ts';
 import { consume } from './inbox.ts';
@@ -96,6 +96,20 @@ describe('events', () => {
       outbox().append(tx, counted, { stream: 's', version: 1, data: { n: 1.5 } }),
     );
     await expect(bad).rejects.toThrow();
+  });
+
+  it('looks for what is earlier in a stream by that stream, whatever else is due', async () => {
+    const statements: SQL[] = [];
+    const noting: Database = {
+      ...database,
+      rows: async (statement) => {
+        statements.push(statement);
+        return [];
+      },
+    };
+    await claimDeliveries(noting, 'test', 1);
+    const plan = JSON.stringify(await database.rows(sql`explain ${statements[0]}`));
+    expect(plan).toContain('AND (stream = d.stream) AND (version < d.version))');
   });
 
   it('delivers each stream in the order of its versions', async () => {

@@ -3,7 +3,7 @@ import { uuidv7 } from 'uuidv7';
 import type { z } from 'zod';
 import { currentContext } from '../context.ts';
 import type { Transaction } from '../database/database.ts';
-import { jsonRows } from '../database/sql.ts';
+import { listRows } from '../database/sql.ts';
 import { span } from '../telemetry/trace.ts';
 import { formatTrace } from '../telemetry/trace-context.ts';
 import type { EventType } from './event.ts';
@@ -42,32 +42,30 @@ export function createOutbox(options: {
   return {
     async append(tx, type, ...events) {
       if (events.length === 0) return;
-      const entries = events.map((event) => ({
-        id: uuidv7(),
-        stream: event.stream,
-        version: event.version,
-        data: type.data.parse(event.data),
-      }));
-      const consumers = (options.subscribers.get(type.type) ?? []).map((consumer) => ({ consumer }));
-      const made = eventSpan('create', {
-        type: type.type,
-        id: entries.length === 1 ? entries[0]?.id : undefined,
-      });
+      const ids = events.map(() => uuidv7());
+      const made = eventSpan('create', { type: type.type, id: ids.length === 1 ? ids[0] : undefined });
+      const consumers = options.subscribers.get(type.type) ?? [];
       await span(made.name, made.options, async () => {
         const context = currentContext();
         const trace = context ? formatTrace(context) : null;
+        const rows = listRows(
+          ['uuid', ids],
+          ['text', events.map(({ stream }) => stream)],
+          ['bigint', events.map(({ version }) => version)],
+          ['text', events.map(({ data }) => JSON.stringify(type.data.parse(data)))],
+        );
         await tx.rows(sql`
           with event as (
             insert into ${schema}.outbox (id, type, stream, version, data, trace)
-            select id, ${type.type}, stream, version, data, ${trace}::text
-            from jsonb_to_recordset(${jsonRows(entries)}) as e(id uuid, stream text, version bigint, data jsonb)
+            select id, ${type.type}, stream, version, data::jsonb, ${trace}::text
+            from ${rows} as e(id, stream, version, data)
             returning id, stream, version
           )
           insert into ${schema}.delivery (event_id, consumer, stream, version)
           select event.id, c.consumer, event.stream, event.version
-          from event cross join jsonb_to_recordset(${jsonRows(consumers)}) as c(consumer text)`);
+          from event cross join ${listRows(['text', consumers])} as c(consumer)`);
       });
-      tx.onCommit(options.wake);
+      if (consumers.length > 0) tx.onCommit(options.wake);
     },
   };
 }
