@@ -8,6 +8,7 @@ const SKUS = 1_000;
 const CUSTOMERS = 10;
 const CLIENTS = 32;
 const LOADED_SECONDS = 10;
+const TRADED_SECONDS = 2;
 
 export const startSuite: Suite = {
   name: 'start',
@@ -21,26 +22,29 @@ export const startSuite: Suite = {
     const onFolder = (name: string) => startShop(bench, undefined, undefined, { ...bundled, name });
 
     // What is there at the later starts is a shop that has traded.
-    const memory = [
-      ...(await memoryOf(bench, 'postgres', await onPostgres())),
-      ...(await memoryOf(bench, 'embedded', await onFolder('embedded'))),
-    ];
+    await trade(bench, await onPostgres(), TRADED_SECONDS);
+    await trade(bench, await onFolder('embedded'), TRADED_SECONDS);
     let made = 0;
     const measured = await inTurn(
       {
-        postgres: () => readySeconds(onPostgres()),
-        embedded: () => readySeconds(onFolder('embedded')),
-        postgresNew: async () => readySeconds(onEmptyDatabase(bench, servers, ++made)),
-        embeddedNew: () => readySeconds(onFolder(`embedded-${++made}`)),
+        postgres: () => ready(onPostgres()),
+        embedded: () => ready(onFolder('embedded')),
+        postgresNew: async () => ready(onEmptyDatabase(bench, servers, ++made)),
+        embeddedNew: () => ready(onFolder(`embedded-${++made}`)),
       },
       { rounds: bench.rounds, say: bench.say },
     );
+    const { postgres, embedded, postgresNew, embeddedNew } = measured;
+    const idle = 'resident, just ready';
     return [
-      figure('start.postgres', 's', measured.postgres.seconds, undefined, 'to the first 200 of /readyz'),
-      figure('start.embedded', 's', measured.embedded.seconds),
-      figure('start.postgres.new', 's', measured.postgresNew.seconds, undefined, 'an empty database'),
-      figure('start.embedded.new', 's', measured.embeddedNew.seconds, undefined, 'no folder yet'),
-      ...memory,
+      figure('start.postgres', 's', postgres.seconds, undefined, 'to the first 200 of /readyz'),
+      figure('start.embedded', 's', embedded.seconds),
+      figure('start.postgres.new', 's', postgresNew.seconds, undefined, 'an empty database'),
+      figure('start.embedded.new', 's', embeddedNew.seconds, undefined, 'no folder yet'),
+      figure('start.postgres.idle', 'MB', postgres.residentMb, undefined, idle),
+      await loaded(bench, 'start.postgres.loaded', await onPostgres()),
+      figure('start.embedded.idle', 'MB', embedded.residentMb, undefined, idle),
+      await loaded(bench, 'start.embedded.loaded', await onFolder('embedded')),
     ];
   },
 };
@@ -54,27 +58,26 @@ async function onEmptyDatabase(bench: Bench, servers: Servers, number: number): 
   });
 }
 
-async function readySeconds(starting: Promise<Shop>): Promise<{ seconds: number }> {
+async function ready(starting: Promise<Shop>): Promise<{ seconds: number; residentMb: number }> {
   const shop = await starting;
+  const { residentMb } = shop.usage();
   await shop.stop();
-  return { seconds: shop.readyMs / 1_000 };
+  return { seconds: shop.readyMs / 1_000, residentMb };
 }
 
-/** Fills a new shop, trades for a while, and stops it. */
-async function memoryOf(bench: Bench, engine: string, shop: Shop): Promise<Figure[]> {
-  bench.say(`${engine}, memory`);
-  const mb = (name: string, note: string): Figure => ({
-    name,
-    value: shop.usage().residentMb,
-    unit: 'MB',
-    note,
-  });
-  const idle = mb(`start.${engine}.idle`, 'resident, just ready');
+async function loaded(bench: Bench, name: string, shop: Shop): Promise<Figure> {
+  const value = await trade(bench, shop, LOADED_SECONDS);
+  return { name, value, unit: 'MB', note: `resident, after ${LOADED_SECONDS} s of orders` };
+}
+
+/** Takes orders for so long, and stops the shop; resolves with the MB that it held in the end. */
+async function trade(bench: Bench, shop: Shop, seconds: number): Promise<number> {
+  bench.say(`orders for ${seconds} s`);
   await fillCatalogue(bench, shop, SKUS);
   const tokens = await signUpCustomers(shop, CUSTOMERS);
   const work = { kind: 'order', skus: skus(SKUS), lines: 2, currency: CURRENCY, tokens } as const;
-  await startLoad(bench).run({ url: shop.url, clients: CLIENTS, seconds: LOADED_SECONDS, work });
-  const loaded = mb(`start.${engine}.loaded`, `resident, after ${LOADED_SECONDS} s of orders`);
+  await startLoad(bench).run({ url: shop.url, clients: CLIENTS, seconds, work });
+  const { residentMb } = shop.usage();
   await shop.stop();
-  return [idle, loaded];
+  return residentMb;
 }
