@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { inspect } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { parseCount } from '../src/commands/parse-argument.ts';
-import { print, printError } from '../src/commands/terminal.ts';
+import { formatTable, print, printError } from '../src/commands/terminal.ts';
 import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
 import { aboutMachine, aboutVersions } from './about.ts';
 import { statementsFile } from './profile.ts';
@@ -39,7 +39,7 @@ const program = new Command('bench')
   .option('--strict', 'exit code 1 when a target is missed that must be met')
   .addHelpText('after', '\nbench/README.md says what each figure means.')
   .action(async (wanted: string[], options: Options) => {
-    if (options.list) for (const { name, about } of suites) print(`${name.padEnd(10)} ${about}`);
+    if (options.list) print(listOfSuites());
     else {
       // As `--profile order`: an option takes the word behind it.
       if (suites.some(({ name }) => name === options.profile)) {
@@ -50,6 +50,14 @@ const program = new Command('bench')
     }
   });
 await program.parseAsync();
+
+function listOfSuites(): string {
+  const rows = suites.map(({ name, about, onlyNamed }) => [
+    name,
+    `${about}${onlyNamed ? ' (only when named)' : ''}`,
+  ]);
+  return formatTable(['suite', 'measures'], rows);
+}
 
 function parseSeconds(text: string): number {
   const seconds = Number(text);
