@@ -62,3 +62,5 @@ export const PRODUCT_FRESH_MS = 1_000;
 export const CACHED_PRODUCTS = 2_000;
 /** Changed products named in one message, 4 kB of ids; after more than that the cache starts afresh. */
 export const CHANGES_PER_MESSAGE = 100;
+/** Between two messages: a hundredth of what may be stale without any, and no more than 100 messages a second. */
+export const CHANGES_PAUSE_MS = 10;

@@ -47,6 +47,11 @@ function createStore(broadcasts: Broadcast[]) {
     nowMs: 5_000,
     /** Holds reads back, once they have seen the store. */
     held: Promise.resolve(),
+    /** What is put off until the pauses after messages are over. */
+    afterPause: [] as (() => void)[],
+    endPause() {
+      for (const work of store.afterPause.splice(0)) work();
+    },
     caches: [] as ReturnType<typeof createProductCache>[],
     /** Commits a change in one of the processes. */
     change(process: number, ids: string[] = [ID]) {
@@ -65,7 +70,12 @@ function createStore(broadcasts: Broadcast[]) {
     return { product: { id } as StoredProduct['product'], version };
   };
   store.caches = broadcasts.map((broadcast) =>
-    createProductCache({ load, broadcast, now: () => store.nowMs }),
+    createProductCache({
+      load,
+      broadcast,
+      now: () => store.nowMs,
+      afterPause: (work) => store.afterPause.push(work),
+    }),
   );
   return store;
 }
@@ -197,5 +207,33 @@ describe('a change in another process', () => {
     store.change(0, [...Array.from({ length: CHANGES_PER_MESSAGE }, () => uuidv7()), ID]);
     expect(line.messages).toEqual(['any']);
     expect(await store.read(1)).toBe(2);
+  });
+
+  it('is told at once, and what follows soon after it together', async () => {
+    const { line, store } = twoProcesses();
+    const others = [uuidv7(), uuidv7()];
+    store.change(0, [ID]);
+    expect(line.messages).toEqual([[ID]]);
+    await store.read(1);
+    for (const id of [others[0]!, ID, others[1]!]) store.change(0, [id]);
+    expect(line.messages).toHaveLength(1);
+    expect(await store.read(0)).toBe(5);
+    store.endPause();
+    expect(line.messages.slice(1)).toEqual([[others[0], ID, others[1]]]);
+    expect(await store.read(1)).toBe(5);
+    store.endPause();
+    expect(line.messages).toHaveLength(2);
+    store.change(0, [ID]);
+    expect(line.messages).toHaveLength(3);
+  });
+
+  it('throws nothing out, when it is told, of what the process that made it has read since', async () => {
+    const { store } = twoProcesses();
+    store.change(0);
+    store.change(0);
+    await store.read(0);
+    store.endPause();
+    await store.read(0);
+    expect(store.loads).toBe(1);
   });
 });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Transaction } from '#platform/database/database';
 import type { Broadcast } from '#platform/redis/broadcast';
 import type { StoredProduct } from './catalogue-store.ts';
-import { CACHED_PRODUCTS, CHANGES_PER_MESSAGE, PRODUCT_FRESH_MS } from './limits.ts';
+import { CACHED_PRODUCTS, CHANGES_PAUSE_MS, CHANGES_PER_MESSAGE, PRODUCT_FRESH_MS } from './limits.ts';
 
 /** Tells, from within a transaction, that these products are different once it commits. */
 export type ProductsChanged = (tx: Pick<Transaction, 'onCommit'>, productIds: Iterable<string>) => void;
@@ -31,6 +31,9 @@ const changesSchema = z.literal('any').or(z.array(z.string()).max(CHANGES_PER_ME
  * What is kept is the read itself, from its start: requests that come meanwhile share it, and a change that is
  * committed meanwhile throws it out, so that it serves nobody who comes after the change. Failures are not kept,
  * nor is it that there is no such product. `now` is in milliseconds and never goes back.
+ *
+ * Others are told of a change at once, and of those that follow within CHANGES_PAUSE_MS together: where each order
+ * changes products, a message for each would cost more than the cache saves.
  */
 export function createProductCache(options: {
   load: (id: string) => Promise<StoredProduct>;
@@ -38,13 +41,32 @@ export function createProductCache(options: {
   now: () => number;
   /** Told of each read whether it was saved. */
   onRead?: (result: 'hit' | 'miss') => void;
+  /** Runs `work` when the pause after a message is over; a timer unless given. */
+  afterPause?: (work: () => void) => void;
 }): ProductCache {
-  const { load, broadcast, now, onRead } = options;
+  const { load, broadcast, now, onRead, afterPause = pause } = options;
   const reads = new LRUCache<string, Read>({ max: CACHED_PRODUCTS });
+  /** Changed products that the others have not been told of. */
+  const untold = new Set<string>();
+  let isPausing = false;
+  let isTelling = false;
+
+  function tellOthers(): void {
+    isPausing = untold.size > 0;
+    if (!isPausing) return;
+    const changes = untold.size > CHANGES_PER_MESSAGE ? 'any' : [...untold];
+    untold.clear();
+    isTelling = true;
+    broadcast.publish(TOPIC, changes);
+    isTelling = false;
+    afterPause(tellOthers);
+  }
 
   broadcast.subscribe(TOPIC, {
     schema: changesSchema,
     onMessage(changes) {
+      // Known here since the commit; what was read since then is fresh.
+      if (isTelling) return;
       if (changes === 'any') reads.clear();
       else for (const id of changes) reads.delete(keyOf(id));
     },
@@ -69,11 +91,21 @@ export function createProductCache(options: {
       }
     },
     changed(tx, productIds) {
-      const ids = [...new Set(productIds)];
-      if (ids.length === 0) return;
-      tx.onCommit(() => broadcast.publish(TOPIC, ids.length > CHANGES_PER_MESSAGE ? 'any' : ids));
+      const keys = Array.from(productIds, keyOf);
+      if (keys.length === 0) return;
+      tx.onCommit(() => {
+        for (const key of keys) {
+          reads.delete(key);
+          untold.add(key);
+        }
+        if (!isPausing) tellOthers();
+      });
     },
   };
+}
+
+function pause(work: () => void): void {
+  setTimeout(work, CHANGES_PAUSE_MS).unref();
 }
 
 /** Ids come from paths too, where a UUID may be in capitals. */
