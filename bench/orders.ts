@@ -1,7 +1,7 @@
-import { usageOf } from './about.ts';
 import { CURRENCY } from './catalogue.ts';
 import { drain } from './drain.ts';
 import type { Load } from './load/load.ts';
+import { readPostgresWork, workOfOne } from './postgres-work.ts';
 import type { Servers, Shop } from './stack.ts';
 
 export interface OrderLoadOptions {
@@ -19,28 +19,25 @@ export interface OrderLoadOptions {
 }
 
 /**
- * Places paid orders, then waits until all that follows from them is done. CPU is that of one order, in µs: of the
- * shop's process and of Postgres until all is done, of the load while it ran.
+ * Places paid orders, then waits until all that follows from them is done. CPU (in µs), statements and bytes of the log
+ * are those of one order: of the shop's process and of Postgres until all is done, of the load while it ran.
  */
 export async function placeOrders(options: OrderLoadOptions) {
   const { servers, shop, load, tokens, skus, lines, clients, seconds, pace } = options;
-  const cpu = () => ({
-    shop: shop.usage().cpuSeconds,
-    postgres: usageOf(servers.postgres.pid!).cpuSeconds,
-  });
-  const before = cpu();
+  const postgresWork = () => readPostgresWork(servers, shop.databaseUrl!, 'logins');
+  const shopBefore = shop.usage().cpuSeconds;
+  const before = await postgresWork();
   const work = { kind: 'order', skus, lines, currency: CURRENCY, tokens } as const;
   const result = await load.run({ url: shop.url, clients, seconds, pace, work });
   const drainSeconds = await drain(servers, shop.databaseUrl!);
-  const after = cpu();
-  const perOrder = (seconds: number) => (seconds * 1e6) / result.count;
+  const after = await postgresWork();
   return {
     rate: result.rate,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
     drainSeconds,
-    shopCpuUs: perOrder(after.shop - before.shop),
-    postgresCpuUs: perOrder(after.postgres - before.postgres),
-    loadCpuUs: perOrder(result.cpuSeconds),
+    shopCpuUs: ((shop.usage().cpuSeconds - shopBefore) * 1e6) / result.count,
+    loadCpuUs: (result.cpuSeconds * 1e6) / result.count,
+    ...workOfOne(before, after, result.count),
   };
 }

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { join } from 'node:path';
 import { sleep } from '../../src/deadline.ts';
 import { endWithProcess } from '../../src/testing/servers/end-with-process.ts';
-import { usageOf } from '../about.ts';
 import { percentile } from '../load/latencies.ts';
+import { readPostgresWork, workOfOne } from '../postgres-work.ts';
 import type { Servers } from '../stack.ts';
 import type { Bench } from '../suite.ts';
 
@@ -21,7 +21,7 @@ const TABLES = join(import.meta.dirname, 'order-tables.sql');
 
 /** An order's own writes, as quick as Postgres takes them. */
 export interface OrderLimit {
-  /** Runs them by so many clients; `postgresCpuUs` is that of one order. */
+  /** Runs them by so many clients; the last three are of one order. */
   run(
     clients: number,
     seconds: number,
@@ -29,6 +29,8 @@ export interface OrderLimit {
     rate: number;
     p50Ms: number;
     p99Ms: number;
+    statements: number;
+    walKb: number;
     postgresCpuUs: number;
   }>;
 }
@@ -53,7 +55,7 @@ export async function openOrderLimit(bench: Bench, servers: Servers): Promise<Or
   });
   const logs = join(bench.folder, 'pgbench');
   mkdirSync(logs);
-  const postgresCpu = () => usageOf(servers.postgres.pid!).cpuSeconds;
+  const postgresWork = () => readPostgresWork(servers, url, 'superuser');
   // Ids of a run begin with it, and no two runs may share it.
   let base = Math.floor(Date.now() / 1_000);
   return {
@@ -61,13 +63,17 @@ export async function openOrderLimit(bench: Bench, servers: Servers): Promise<Or
       base += 1;
       const folder = mkdtempSync(join(logs, 'run-'));
       const leadSeconds = LEAD_SECONDS + clients * CONNECT_SECONDS;
-      const begun = sleep(leadSeconds * 1_000).then(() => ({ atMs: Date.now(), cpuSeconds: postgresCpu() }));
+      const begun = sleep(leadSeconds * 1_000).then(async () => {
+        const before = await postgresWork();
+        return { before, atMs: Date.now() };
+      });
       await runPgbench(program, folder, [
         ...['-n', '-M', 'prepared', '-f', SCRIPT, '-D', `base=${base}`, '-D', 'n=0', '--log'],
         // It knows whole seconds only.
         ...['-c', String(clients), '-T', String(Math.ceil(leadSeconds + seconds)), url],
       ]);
-      const { atMs, cpuSeconds } = await begun;
+      const { before, atMs } = await begun;
+      const after = await postgresWork();
       const orders = readLog(folder).filter(({ endedMs }) => endedMs >= atMs);
       rmSync(folder, { recursive: true });
       if (orders.length === 0) throw new Error(`pgbench ended no order by ${clients} clients`);
@@ -77,7 +83,7 @@ export async function openOrderLimit(bench: Bench, servers: Servers): Promise<Or
         rate: orders.length / ((lastMs - atMs) / 1_000),
         p50Ms: percentile(latencies, 0.5),
         p99Ms: percentile(latencies, 0.99),
-        postgresCpuUs: ((postgresCpu() - cpuSeconds) * 1e6) / orders.length,
+        ...workOfOne(before, after, orders.length),
       };
     },
   };

@@ -63,7 +63,7 @@ async function growProducts(bench: Bench): Promise<Figure[]> {
   const databaseUrl = await servers.createDatabase('growth');
   const shop = await startShop(bench, servers, databaseUrl);
   const load = startLoad(bench);
-  const read = reader(bench, load);
+  const read = reader(bench, servers, load);
   const figures: Figure[] = [];
   const smallest: Record<string, Rounds> = {};
   let present = 0;

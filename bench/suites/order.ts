@@ -73,6 +73,18 @@ async function run(bench: Bench): Promise<Figure[]> {
     figure('order.c32.drain', 's', at32.shop.drainSeconds, undefined, 'until no event or mail was left'),
     figure('order.c32.cpu.shop', 'µs/order', at32.shop.shopCpuUs, undefined, 'with all that follows'),
     figure('order.c32.cpu.postgres', 'µs/order', at32.shop.postgresCpuUs, at32.pgbench?.postgresCpuUs),
+    figure('order.c32.wal', 'kB/order', at32.shop.walKb, at32.pgbench?.walKb),
+    ...(servers.hasStatementStatistics
+      ? [
+          figure(
+            'order.c32.statements',
+            'per order',
+            at32.shop.statements,
+            at32.pgbench?.statements,
+            'without begin and commit',
+          ),
+        ]
+      : []),
     figure('order.c32.cpu.load', 'µs/order', at32.shop.loadCpuUs),
   ];
 }

@@ -1,16 +1,17 @@
 import { createApiClient } from '../../src/commands/api-client.ts';
+import { usageOf } from '../about.ts';
 import { fillCatalogue, skuOf } from '../catalogue.ts';
 import { figure, inTurn } from '../in-turn.ts';
 import { startLimit } from '../limits/start-limit.ts';
 import { type Load, startLoad } from '../load/load.ts';
-import type { LoadResult } from '../load/plan.ts';
 import { profiled } from '../profile.ts';
-import { type Shop, startServers, startShop } from '../stack.ts';
+import { type Servers, type Shop, startServers, startShop } from '../stack.ts';
 import type { Bench, Figure, Suite } from '../suite.ts';
 
 const PRODUCTS = 100_000;
 const CLIENTS = 32;
 const PATIENCE_MS = 30_000;
+const WARM_UP_SECONDS = 1;
 const PAGE = 20;
 const DEEP_PAGE = 1_000;
 
@@ -35,23 +36,29 @@ async function run(bench: Bench): Promise<Figure[]> {
     (sql) => sql<{ id: string }[]>`select id from products.product`,
   );
   const load = startLoad(bench);
-  const read = reader(bench, load);
+  const read = reader(bench, servers, load);
 
   const productPaths = ids.map(({ id }) => `/api/v1/products/${id}`);
   const keyPaths = ids.map((_, key) => `/products/${key}`);
   const lists = await listPaths(shop);
   const sides = {
-    hot: () => read(shop, productPaths.slice(0, 1)),
-    bare: () => read(bare, keyPaths.slice(0, 1)),
-    cold: () => read(shop, productPaths),
-    oneRead: () => read(oneRead, keyPaths),
-    first: () => read(shop, [lists.first]),
-    deep: () => read(shop, [lists.deep]),
-    search: () => read(shop, searchPaths()),
+    hot: (seconds?: number) => read(shop, productPaths.slice(0, 1), seconds),
+    bare: (seconds?: number) => read(bare, keyPaths.slice(0, 1), seconds),
+    cold: (seconds?: number) => read(shop, productPaths, seconds),
+    oneRead: (seconds?: number) => read(oneRead, keyPaths, seconds),
+    first: (seconds?: number) => read(shop, [lists.first], seconds),
+    deep: (seconds?: number) => read(shop, [lists.deep], seconds),
+    search: (seconds?: number) => read(shop, searchPaths(), seconds),
   };
-  const measured = await inTurn(sides, { rounds: bench.rounds, say: bench.say });
-  for (const side of ['cold', 'deep'] as const) {
-    await profiled({ profiling: bench.profiling, servers, shop, about: `read, ${side}` }, sides[side]);
+  const measured = await inTurn(sides, {
+    rounds: bench.rounds,
+    warmUp: (side) => sides[side as keyof typeof sides](WARM_UP_SECONDS),
+    say: bench.say,
+  });
+  for (const side of ['hot', 'cold', 'deep', 'search'] as const) {
+    await profiled({ profiling: bench.profiling, servers, shop, about: `read, ${side}` }, () =>
+      sides[side](),
+    );
   }
   const { hot, cold, first, deep, search } = measured;
   const unit = 'requests/s';
@@ -62,26 +69,37 @@ async function run(bench: Bench): Promise<Figure[]> {
     figure('read.cold', unit, cold.rate, measured.oneRead.rate, 'of Hono with one prepared read'),
     figure('read.cold.p99', 'ms', cold.p99Ms, measured.oneRead.p99Ms),
     figure('read.cold.cpu', 'µs/request', cold.cpuUs, measured.oneRead.cpuUs, 'of the process that answers'),
+    figure('read.cold.cpu.postgres', 'µs/request', cold.postgresCpuUs, measured.oneRead.postgresCpuUs),
     figure('list.first', unit, first.rate),
     figure('list.deep', unit, deep.rate, first.rate, `page ${DEEP_PAGE} of page 1`),
     figure('list.deep.p99', 'ms', deep.p99Ms, first.p99Ms),
+    figure('list.deep.cpu', 'µs/request', deep.cpuUs, first.cpuUs),
+    figure('list.deep.cpu.postgres', 'µs/request', deep.postgresCpuUs, first.postgresCpuUs),
     figure('search', unit, search.rate),
     figure('search.p99', 'ms', search.p99Ms),
+    figure('search.cpu', 'µs/request', search.cpuUs),
+    figure('search.cpu.postgres', 'µs/request', search.postgresCpuUs),
   ];
 }
 
-/** Reads with all clients, and tells the CPU of a request beside what the load saw. */
-export function reader(bench: Bench, load: Load) {
-  return async (server: Pick<Shop, 'url' | 'usage'>, paths: readonly string[]) => {
-    const before = server.usage().cpuSeconds;
-    const result: LoadResult = await load.run({
-      url: server.url,
-      clients: CLIENTS,
-      seconds: bench.seconds,
-      work: { kind: 'get', paths },
-    });
-    const cpuUs = ((server.usage().cpuSeconds - before) * 1e6) / result.count;
-    return { rate: result.rate, p50Ms: result.p50Ms, p99Ms: result.p99Ms, cpuUs };
+/** Reads with all clients, and tells the CPU of one request beside what the load saw. */
+export function reader(bench: Bench, servers: Servers, load: Load) {
+  const postgresCpu = () => usageOf(servers.postgres.pid!).cpuSeconds;
+  return async (
+    server: Pick<Shop, 'url' | 'usage'>,
+    paths: readonly string[],
+    seconds: number = bench.seconds,
+  ) => {
+    const before = { server: server.usage().cpuSeconds, postgres: postgresCpu() };
+    const work = { kind: 'get', paths } as const;
+    const result = await load.run({ url: server.url, clients: CLIENTS, seconds, work });
+    return {
+      rate: result.rate,
+      p50Ms: result.p50Ms,
+      p99Ms: result.p99Ms,
+      cpuUs: ((server.usage().cpuSeconds - before.server) * 1e6) / result.count,
+      postgresCpuUs: ((postgresCpu() - before.postgres) * 1e6) / result.count,
+    };
   };
 }
 
