@@ -73,7 +73,7 @@ export interface PaymentProvider {
 }
 
 /**
- * One call to the provider, ended by PROVIDER_TIMEOUT_MS; its signal aborts then, so that no promise or socket
+ * One call to the provider, ended by PROVIDER_TIMEOUT_MS; its signal aborts when it fails, so that no promise or socket
  * outlives it. Fails with `timeout` or, whatever else went wrong there, `provider_error` (both unavailable: the
  * outcome is unknown). Asking again is safe, by the same key.
  */
@@ -82,11 +82,10 @@ export async function ask<T>(what: string, call: (signal: AbortSignal) => Promis
   try {
     return await withDeadline(call(ended.signal), PROVIDER_TIMEOUT_MS, `payment provider (${what})`);
   } catch (error) {
+    ended.abort();
     if (isAppError(error, 'timeout')) throw error;
     throw new AppError('unavailable', 'provider_error', `the payment provider failed (${what})`, {
       cause: error,
     });
-  } finally {
-    ended.abort();
   }
 }

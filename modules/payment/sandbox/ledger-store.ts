@@ -28,7 +28,8 @@ export async function enterCharge(
   charge: { key: string; amount: number; currency: string },
   decision: Decision,
 ): Promise<Charge | undefined> {
-  const [row] = await database.rows<Charge>(sql`
+  const [row] = await database.sharedTransaction((tx) =>
+    tx.rows<Charge>(sql`
     with charge as (
       insert into payments.sandbox_charge as c (key, amount, currency, state, reason, errors)
       values (${charge.key}::text, ${charge.amount}::bigint, ${charge.currency}::text, ${decision.state}::text,
@@ -44,7 +45,8 @@ export async function enterCharge(
       where state = 'authorized'
       on conflict (charge_key) do nothing
     )
-    select state, reason, amount, currency from charge`);
+    select state, reason, amount, currency from charge`),
+  );
   return row;
 }
 
