@@ -173,7 +173,10 @@ export async function startShop(
   closeSync(log);
   const release = endWithProcess(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  const logTail = () => readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-15).join('\n');
+  const logTail = () => {
+    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-LOG_LINES);
+    return lines.map((line) => line.slice(0, LOG_LINE_LENGTH)).join('\n');
+  };
   let isStopped = false;
   async function stop() {
     if (isStopped) return;

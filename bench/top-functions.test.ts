@@ -13,7 +13,7 @@ test('functions are listed by their own share of the time that was not idle', ()
       node(3, 'parse', 'file:///shop/src/http/json.ts', 10),
       // The same function, called from elsewhere.
       node(4, 'parse', 'file:///shop/src/http/json.ts', 10),
-      node(5, '', 'file:///shop/node_modules/zod/index.js', 0),
+      node(5, '', 'file:///shop/node_modules/zod/src/index.js', 0),
     ],
     startTime: 0,
     endTime: 100,
@@ -22,7 +22,7 @@ test('functions are listed by their own share of the time that was not idle', ()
   };
   expect(topFunctions(profile, 5)).toEqual([
     { name: 'parse', where: 'src/http/json.ts:11', share: 0.6 },
-    { name: '(anonymous)', where: 'node_modules/zod/index.js:1', share: 0.4 },
+    { name: '(anonymous)', where: 'node_modules/zod/src/index.js:1', share: 0.4 },
   ]);
   expect(topFunctions(profile, 1)).toHaveLength(1);
 });

@@ -33,6 +33,7 @@ export function topFunctions(profile: Profiler.Profile, count: number): TopFunct
     .map(({ name, where, us }) => ({ name, where, share: us / busyUs }));
 }
 
+/** From the package, or from the project's own folder; the bundled shop is one file in `lib`. */
 function shorten(url: string): string {
-  return url.replace(/^.*\/(node_modules|src|modules|lib)\//, '$1/');
+  return url.replace(/^.*\/node_modules\//, 'node_modules/').replace(/^file:.*\/(src|modules|lib)\//, '$1/');
 }
