@@ -7,19 +7,21 @@ import { changeProduct } from './change-product.ts';
 import type { Product } from './contract.ts';
 import { createProduct } from './create-product.ts';
 import { listPrices, listStockEntries } from './list-history.ts';
-import { listProducts } from './list-products.ts';
+import { listProducts, type ProductListQuery } from './list-products.ts';
 import type { ProductCache } from './product-cache.ts';
 import type { productRoutes } from './routes.ts';
 import { setPrice } from './set-price.ts';
+import { createSharedRead } from './shared-read.ts';
 import { stageImport } from './stage-import.ts';
 
 /** Each route's use case, and the status of its answer. */
 export function createHandlers(context: ModuleContext, cache: ProductCache): Handlers<typeof productRoutes> {
   const { database, cursors, idempotency, newId } = context;
   const { changed } = cache;
+  const readList = createSharedRead((query: ProductListQuery) => listProducts(database, cursors, query));
   return {
     async listProducts({ query }) {
-      return { status: 200, body: await listProducts(database, cursors, query) };
+      return { status: 200, body: await readList(query) };
     },
     async createProduct({ body, claim }) {
       return await idempotency.once(claim, async (tx) => {

@@ -5,6 +5,8 @@ import type { Product } from './contract.ts';
 import { findProducts, type Position } from './list-store.ts';
 import type { productListQuery } from './routes.ts';
 
+export type ProductListQuery = z.output<typeof productListQuery>;
+
 /**
  * A page of active products, read with variants, prices and stock in one statement. `invalid_cursor` for a cursor of
  * another list.
@@ -12,7 +14,7 @@ import type { productListQuery } from './routes.ts';
 export async function listProducts(
   database: Database,
   cursors: Cursors,
-  query: z.output<typeof productListQuery>,
+  query: ProductListQuery,
 ): Promise<{ data: Product[]; nextCursor: string | null }> {
   const { limit, cursor, sort, ...filter } = query;
   const list = `products ${JSON.stringify([sort, filter])}`;
