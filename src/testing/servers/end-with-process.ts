@@ -28,7 +28,8 @@ function install(): void {
 }
 
 function endAll(): void {
-  for (const end of endings) {
+  // The last one first: it may still use, or write into, what was there before it.
+  for (const end of [...endings].reverse()) {
     try {
       end();
     } catch {
