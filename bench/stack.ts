@@ -128,6 +128,9 @@ export const ADMIN = { email: 'admin@example.com', password: 'correct horse batt
 
 /** As it is unless set; written out so that results name it. */
 const POOL = 20;
+/** Of the log, in the message when a shop fails. */
+const LOG_LINES = 15;
+const LOG_LINE_LENGTH = 400;
 const READY_MS = 60_000;
 /** A few ms, as starts are measured too. */
 const LOOK_MS = 5;
