@@ -219,8 +219,11 @@ export const METRICS_ANSWER_MS = METRICS_TIMEOUT_MS + 1_000;
 /** A schedule that runs more often only looks for work, and finds none most times: what it finds is traced, not the look. */
 export const SCHEDULE_TRACED_MS = 60_000;
 
-/** Jobs of one module's queue that one process works on at once; each holds a database connection now and then. */
-export const QUEUE_CONCURRENCY = 8;
+/**
+ * Jobs of one module's queue that one process works on at once: as many events are handled together at most. Each of
+ * the others holds a database connection now and then, or waits for one for some milliseconds.
+ */
+export const QUEUE_CONCURRENCY = 32;
 /** A job whose worker is not heard of for this long is given to another one. */
 export const QUEUE_LOCK_MS = 30_000;
 /** How often a job may lose its worker; the tries that count are in Postgres, so this only bounds madness. */
