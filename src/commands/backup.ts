@@ -6,7 +6,6 @@ import type { Config } from '../config.ts';
 import { backupEntries } from '../database/backup.ts';
 import { packBackup } from '../database/backup-archive.ts';
 import { syncFolder, verifyBackup } from '../database/backup-restore.ts';
-import { openEmbedded } from '../database/embedded.ts';
 import { version } from '../version.ts';
 import { findRunningShop } from './control-client.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -65,6 +64,7 @@ async function openSource(dataDir: string): Promise<AsyncIterable<Uint8Array>> {
 }
 
 async function* backupOfFolder(dataDir: string): AsyncIterable<Uint8Array> {
+  const { openEmbedded } = await import('../database/embedded.ts');
   const engine = await openEmbedded({ folder: dataDir });
   try {
     yield* packBackup(backupEntries(engine, { dataDir, version }));

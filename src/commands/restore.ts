@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Config } from '../config.ts';
 import type { BackupManifest } from '../database/backup.ts';
 import { checkRows, refuseNewer, syncFolder, unpackInto } from '../database/backup-restore.ts';
-import { lockFolder, RESTORING } from '../database/embedded.ts';
+import { lockFolder, RESTORING } from '../database/embedded-folder.ts';
 import { migrationNames } from '../database/migrate.ts';
 import { isAppError } from '../errors.ts';
 import type { Logger } from '../telemetry/log.ts';

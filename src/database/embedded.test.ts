@@ -9,7 +9,8 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EMBEDDED_STATEMENTS } from '../limits.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
-import { lockFolder, openEmbedded, RESTORING } from './embedded.ts';
+import { openEmbedded } from './embedded.ts';
+import { lockFolder, RESTORING } from './embedded-folder.ts';
 import { migrate, pendingMigrations } from './migrate.ts';
 
 describe('embedded database', () => {

@@ -1,7 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { PGlite } from '@electric-sql/pglite';
 import { AppError, invariant } from '../errors.ts';
 import { EMBEDDED_QUEUE } from '../limits.ts';
@@ -9,11 +7,13 @@ import { createBreath } from './breath.ts';
 import { createDatabase } from './create-database.ts';
 import { DurableFolder, durableStartParams } from './durable-folder.ts';
 import { embeddedFiles } from './embedded-files.ts';
+import { lockFolder, refuseUnfinished } from './embedded-folder.ts';
 import { keepLog } from './embedded-log.ts';
 import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { databaseUnavailable } from './postgres-errors.ts';
 import { type RunStatement, runRows } from './statement.ts';
+import { openStatements } from './transaction-statements.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -23,9 +23,6 @@ export interface EmbeddedOptions {
   /** Of a database in a folder; default: EMBEDDED_CHECKPOINT_MS. */
   readonly checkpointMs?: number;
 }
-
-/** Where `banyan restore` keeps what it has not put in place yet, within the folder. */
-export const RESTORING = 'restoring';
 
 /**
  * Opens the embedded Postgres (PGlite) in `folder`, alone: a second opener, which would silently lose rows, is
@@ -66,30 +63,6 @@ async function describeFailure(error: unknown, folder: string | undefined): Prom
   return new Error(`${folder} does not open: ${reason}; its disk has ${left} MB left`, { cause: error });
 }
 
-function refuseUnfinished(folder: string): void {
-  if (existsSync(join(folder, 'postgres')) || !existsSync(join(folder, RESTORING))) return;
-  throw new AppError(
-    'unavailable',
-    'restore_unfinished',
-    `a restore into ${folder} was cut off: make it again, and a shop that was there is in a folder \`replaced-...\``,
-  );
-}
-
-/** Takes the folder for this process, and throws `database_locked` (unavailable) when another one has it. */
-export function lockFolder(folder: string): DatabaseSync {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = new DatabaseSync(join(folder, 'lock.sqlite'));
-  try {
-    lock.exec('begin exclusive');
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw new AppError('unavailable', 'database_locked', `${folder} is in use by another process`, {
-      cause: error,
-    });
-  }
-}
-
 function createEngine(client: PGlite, options: EmbeddedOptions, release: () => void): Engine {
   const { folder, checkpointMs } = options;
   // PGlite runs one transaction at a time; this bounds the line in front of it.
@@ -128,16 +101,18 @@ function createEngine(client: PGlite, options: EmbeddedOptions, release: () => v
   }
 
   async function transact<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
+    const statements = openStatements(session.query);
     await session.query('begin');
     try {
-      const result = await work(session.query);
-      // Postgres answers the commit of a failed transaction with a rollback, and no error.
+      const result = await work(statements.run);
+      statements.close();
       const { command } = await session.query('commit');
-      invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
+      await statements.requireCommit(command);
       return result;
     } catch (error) {
+      statements.close();
       await session.query('rollback');
-      throw error;
+      throw statements.causeOf(error);
     }
   }
 

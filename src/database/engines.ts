@@ -1,6 +1,5 @@
 import type { Config, DatabaseConfig } from '../config.ts';
 import { invariant } from '../errors.ts';
-import { openEmbedded } from './embedded.ts';
 import type { Engine } from './engine.ts';
 import { openPostgres, type PostgresEngine } from './postgres.ts';
 import { requirePatchedDriver } from './postgres-connection.ts';
@@ -30,6 +29,8 @@ export async function openEngines(
 ): Promise<Engines> {
   if (owners.length === 0) return noEngines;
   if (config.database !== undefined) return await openOnPostgres(config.database, config.migrate, owners);
+  // Loaded here, since it is half a megabyte that a shop on Postgres never needs.
+  const { openEmbedded } = await import('./embedded.ts');
   return shareEngine(await openEmbedded({ folder: config.dataDir }), owners);
 }
 
