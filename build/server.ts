@@ -3,20 +3,12 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { transform } from 'esbuild';
 import { bundle, dist, listAssetFiles, project } from './bundle.ts';
 import { noticesOf } from './notices.ts';
 
 const name = 'banyan-server';
 const folder = join(dist, name);
-
-const start = `#!/usr/bin/env node
-const [major, minor] = process.versions.node.split('.').map(Number);
-if (major * 1000 + minor < 24007) {
-  console.error(\`banyan: this is Node \${process.versions.node}; it takes Node 24.7 or later.\`);
-  process.exit(1);
-}
-await import('./lib/main.js');
-`;
 
 await rm(folder, { recursive: true, force: true });
 // One folder below the root, as the source is, since assets are found from there.
@@ -35,7 +27,9 @@ const { version, license, type, engines } = JSON.parse(await readFile(join(proje
 const about = { name, version, license, private: true, type, engines, bin: { banyan: 'banyan.js' } };
 await writeFile(join(folder, 'package.json'), `${JSON.stringify(about, null, 2)}\n`);
 await writeFile(join(folder, 'THIRD-PARTY-LICENSES'), await noticesOf(inputs));
-await writeFile(join(folder, 'banyan.js'), start, { mode: 0o755 });
+const launcher = await readFile(join(import.meta.dirname, 'launcher.ts'), 'utf8');
+const { code } = await transform(launcher, { loader: 'ts', target: 'node24', format: 'esm' });
+await writeFile(join(folder, 'banyan.js'), code, { mode: 0o755 });
 
 const archive = join(dist, `banyan-${version}.tar.gz`);
 await promisify(execFile)('tar', ['-czf', archive, name], { cwd: dist });

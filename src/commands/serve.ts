@@ -9,6 +9,7 @@ import { createLogger, type Logger } from '../telemetry/log.ts';
 import { startTracing } from '../telemetry/tracing.ts';
 import { createControlApp } from './control.ts';
 import { removeControlFile, writeControlFile } from './control-file.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { introduce } from './introduce.ts';
 import { loadShop } from './load-shop.ts';
 import { listenForLogLevel } from './log-level.ts';
@@ -54,6 +55,7 @@ Examples:
 }
 
 async function serve(config: Config, log: Logger): Promise<void> {
+  boundHeapGrowth();
   const stopAsked = listenForStop(log);
   const { createShop } = await loadShop();
   const tracing = await startTracing(config, log);
