@@ -147,6 +147,7 @@ export async function startShop(
   options: ShopOptions = {},
 ): Promise<Shop> {
   const { name = 'shop', env = {}, bundled = false, command = ['serve'], processes = 1 } = options;
+  bench.note('shop', { databasePoolMax: POOL, logLevel: 'info', rateLimit: 'off' });
   const port = await pickPorts(2 * processes);
   const opsPort = port + processes;
   const dataDir = join(bench.folder, `${name}-data`);
