@@ -13,7 +13,6 @@ import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { databaseUnavailable } from './postgres-errors.ts';
 import { type RunStatement, runRows } from './statement.ts';
-import { openStatements } from './transaction-statements.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -101,18 +100,16 @@ function createEngine(client: PGlite, options: EmbeddedOptions, release: () => v
   }
 
   async function transact<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
-    const statements = openStatements(session.query);
     await session.query('begin');
     try {
-      const result = await work(statements.run);
-      statements.close();
+      const result = await work(session.query);
+      // Postgres answers the commit of a failed transaction with a rollback, and no error.
       const { command } = await session.query('commit');
-      await statements.requireCommit(command);
+      invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
       return result;
     } catch (error) {
-      statements.close();
       await session.query('rollback');
-      throw statements.causeOf(error);
+      throw error;
     }
   }
 
