@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm';
+import { PgDialect } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
@@ -53,6 +54,20 @@ async function fill(): Promise<void> {
 async function planOf(statement: ReturnType<typeof pageStatement>): Promise<string> {
   const rows = await database.rows<{ 'QUERY PLAN': string }>(sql`explain ${statement}`);
   return rows.map((row) => row['QUERY PLAN']).join('\n');
+}
+
+/** How often Postgres plans a statement that one session runs this many times. */
+async function plansMade(statement: ReturnType<typeof pageStatement>, times: number): Promise<number> {
+  const { sql: text, params } = new PgDialect().sqlToQuery(statement);
+  const values = params.map((value) => `'${String(value).replaceAll("'", "''")}'`).join(', ');
+  return await database.transaction(async (tx) => {
+    await tx.rows(sql.raw(`prepare page as ${text}`));
+    for (let run = 0; run < times; run += 1) await tx.rows(sql.raw(`execute page${values && `(${values})`}`));
+    const rows = await tx.rows<{ made: number }>(sql`
+      select custom_plans as made from pg_prepared_statements where name = 'page'`);
+    await tx.rows(sql`deallocate page`);
+    return rows[0]!.made;
+  });
 }
 
 const filters: Record<string, ProductFilter> = {
@@ -116,6 +131,15 @@ describe('a list of 100,000 products', () => {
       const plan = await planOf(pageStatement(filter, sort, deep[sort.replace('-', '')], 21));
       expect(plan).toMatch(/Index Cond: .*ROW\(/);
       expect(plan).not.toContain('Sort');
+    }
+  });
+
+  it('is planned once for all pages, where no value makes another plan better', async () => {
+    for (const filter of [{}, { category: 'category 7' }, { inStock: true }]) {
+      for (const sort of ['createdAt', '-name'] as const) {
+        const page = pageStatement(filter, sort, deep[sort.replace('-', '')], 21, productColumns);
+        expect(await plansMade(page, 10)).toBeLessThan(10);
+      }
     }
   });
 

@@ -69,7 +69,16 @@ export function pageStatement(
     from products.product p ${prices}
     where ${sql.join(conditions, sql` and `)}
     order by ${order.column} ${direction}, ${order.id} ${direction}
-    limit ${limit}::int`;
+    limit ${suitsOnePlan(filter) ? sql.raw(String(Math.trunc(limit))) : sql`${limit}::int`}`;
+}
+
+/**
+ * Whether the same plan is best for all values of a filter, as its order has an index. Then the limit stands in the
+ * statement: one that Postgres does not know makes it plan anew for each page, which takes half as long as the page.
+ */
+function suitsOnePlan(filter: ProductFilter): boolean {
+  const given = Object.entries(filter).filter(([, value]) => value !== undefined);
+  return given.length === 0 || (given.length === 1 && ['category', 'inStock'].includes(given[0]![0]));
 }
 
 function conditionsOf(filter: ProductFilter): SQL[] {
