@@ -1,5 +1,4 @@
 import type { Database } from '../database/database.ts';
-import { sleep } from '../deadline.ts';
 import { DELIVERY_LEASE_MS, RELAY_BATCH, RELAY_CONCURRENCY, RELAY_POLL_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { claimDeliveries, type Delivery, freeLeases, giveBack } from './delivery-store.ts';
@@ -64,12 +63,9 @@ export function createRelay(options: {
     if (generation !== seen) return;
     const woken = Promise.withResolvers<void>();
     waiters.add(woken.resolve);
-    const timer = new AbortController();
-    await Promise.race([
-      woken.promise,
-      sleep(RELAY_POLL_MS, AbortSignal.any([timer.signal, stopping.signal])),
-    ]);
-    timer.abort();
+    const timer = setTimeout(woken.resolve, RELAY_POLL_MS);
+    await woken.promise;
+    clearTimeout(timer);
     waiters.delete(woken.resolve);
   }
 
