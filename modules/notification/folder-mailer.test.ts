@@ -37,6 +37,14 @@ describe('without a mail server', () => {
     expect(source).not.toMatch(/^bcc:/im);
   });
 
+  it('a folder that was taken away is made again, by however many mails at once', async () => {
+    await rm(folder, { recursive: true });
+    const mailer = createFolderMailer(folder, 'Banyan <shop@example.com>');
+    const other = { ...mail, id: '01900000-0000-7000-8000-000000000002' };
+    await Promise.all([mailer.send(mail), mailer.send(other)]);
+    expect((await readdir(folder)).sort()).toEqual([`${mail.id}.eml`, `${other.id}.eml`]);
+  });
+
   it('nobody but the owner may read it, as it holds an address', async () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
     expect((await stat(join(folder, `${mail.id}.eml`))).mode & 0o777).toBe(0o600);
