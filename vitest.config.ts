@@ -8,7 +8,7 @@ const onBoth = [
   'src/{events,saga,jobs}/*.test.ts',
   'src/telemetry/traces.test.ts',
   'src/http/idempotency.test.ts',
-  'src/database/shared-transaction.test.ts',
+  'src/database/{shared-transaction,transaction-statements}.test.ts',
   'src/openapi-walk.test.ts',
 ];
 

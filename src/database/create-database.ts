@@ -89,7 +89,7 @@ function openTransaction(run: RunStatement, hooks: (() => void)[]): Transaction 
     },
     rows(statement) {
       const rows = runRows<never>(run, statement);
-      // Of statements that were sent together the first failure ends the work, which may never look at the others.
+      // Whether or not the work looks at it, its failure is the transaction's.
       rows.catch(() => undefined);
       return rows;
     },

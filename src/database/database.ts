@@ -15,6 +15,11 @@ export interface Queryable {
   rows<Row extends object>(statement: SQL): Promise<Row[]>;
 }
 
+/**
+ * Statements need not wait for one another: they run in the order in which they are asked for, and what is asked for
+ * without a wait in between travels together, at the end with the commit. Once one has failed the others are refused,
+ * and the transaction fails with its error, looked at or not. So `void tx.rows(...)` does where the rows do not matter.
+ */
 export interface Transaction extends Queryable {
   /** Runs after the commit, outside the transaction; not at all after a rollback. Must not throw. */
   onCommit(hook: () => void): void;

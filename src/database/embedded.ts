@@ -13,6 +13,7 @@ import { createEmbeddedSession } from './embedded-session.ts';
 import type { Engine } from './engine.ts';
 import { databaseUnavailable } from './postgres-errors.ts';
 import { type RunStatement, runRows } from './statement.ts';
+import { openStatements } from './transaction-statements.ts';
 
 export interface EmbeddedOptions {
   /** The folder that holds the database; none keeps it in memory, for tests. */
@@ -100,16 +101,18 @@ function createEngine(client: PGlite, options: EmbeddedOptions, release: () => v
   }
 
   async function transact<T>(work: (run: RunStatement) => Promise<T>): Promise<T> {
+    const statements = openStatements(session.query);
     await session.query('begin');
     try {
-      const result = await work(session.query);
-      // Postgres answers the commit of a failed transaction with a rollback, and no error.
+      const result = await work(statements.run);
+      statements.close();
       const { command } = await session.query('commit');
-      invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
+      await statements.requireCommit(command);
       return result;
     } catch (error) {
+      statements.close();
       await session.query('rollback');
-      throw error;
+      throw statements.causeOf(error);
     }
   }
 

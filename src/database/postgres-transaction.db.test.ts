@@ -67,6 +67,18 @@ describe('statements that do not wait for one another', () => {
     });
   }
 
+  it('travel with their commit as well when nobody waits for them', async () => {
+    await withDatabase(async (database) => {
+      await warmUp(database);
+      const writes = countWrites();
+      await database.transaction(async (tx) => {
+        for (let n = 1; n <= 6; n += 1) void insert(tx, n);
+      });
+      expect(writes()).toBe(1);
+      expect(await lines(database)).toEqual([1, 2, 3, 4, 5, 6].map((n) => ({ n })));
+    });
+  });
+
   it('cost a write each when they wait, and the first one takes the begin along', async () => {
     await withDatabase(async (database) => {
       await warmUp(database);
@@ -116,13 +128,17 @@ describe('a statement that fails among others sent with it', () => {
     });
   });
 
-  it('is not left out when nobody looks at it', async () => {
+  it('fails the transaction although nobody looks at it', async () => {
     await withDatabase(async (database) => {
+      const hook = vi.fn();
       const work = database.transaction(async (tx) => {
+        tx.onCommit(hook);
         void insert(tx, 1);
         void insert(tx, 1);
+        void insert(tx, 2);
       });
-      await expect(work).rejects.toThrow('invariant broken');
+      await expect(work).rejects.toMatchObject({ code: '23505', constraint_name: 'line_pkey' });
+      expect(hook).not.toHaveBeenCalled();
       expect(await lines(database)).toEqual([]);
     });
   });
@@ -233,6 +249,14 @@ describe('a begin that fails', () => {
         spoiler.spoil(true);
         const together = database.transaction((tx) => Promise.all([1, 2, 3].map((n) => insert(tx, n))));
         await expect(together).rejects.toMatchObject({ code: 'database_unavailable' });
+        spoiler.spoil(false);
+        await warmUp(database);
+        spoiler.spoil(true);
+        // With its commit, which Postgres takes for done.
+        const unseen = database.transaction(async (tx) => {
+          for (const n of [1, 2, 3]) void insert(tx, n);
+        });
+        await expect(unseen).rejects.toMatchObject({ code: 'database_unavailable' });
         spoiler.spoil(false);
         expect(await lines(database)).toEqual([]);
         await database.transaction((tx) => insert(tx, 7));

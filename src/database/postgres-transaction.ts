@@ -1,53 +1,42 @@
 import { withDeadline } from '../deadline.ts';
-import { invariant } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { PostgresConnection } from './postgres-connection.ts';
 import type { Deadlines } from './postgres-deadlines.ts';
-import { databaseUnavailable, isTransactionAborted } from './postgres-errors.ts';
+import { databaseUnavailable } from './postgres-errors.ts';
 import type { RunStatement } from './statement.ts';
+import { openStatements } from './transaction-statements.ts';
 
 /**
  * Commits what `work` did when it resolves. When it rejects, rolls back and rejects with its error, whatever
  * becomes of the rollback; a session that is in doubt is cut off, which rolls back as well. What `work` left
  * running behind its back is refused from then on, or it would run in the session's next transaction.
  *
- * Statements that `work` does not wait for one by one travel together, and Postgres does them in their order. When one
- * fails Postgres refuses those behind it; the failure is that one's, even where `work` first hears of another's.
+ * What is sent without waiting in between travels together, from the begin to the commit, and Postgres does it in this
+ * order. After a statement that fails it does nothing more, and the transaction fails with that statement's error.
  */
 export async function transact<T>(
   connection: PostgresConnection,
   deadlines: Deadlines,
   work: (query: RunStatement) => Promise<T>,
 ): Promise<T> {
-  let isOpen = true;
-  let failure: unknown;
-  const query: RunStatement = async (...statement) => {
-    invariant(isOpen, 'a statement runs before its transaction has ended');
-    try {
-      return await connection.query(...statement);
-    } catch (error) {
-      failure ??= error;
-      throw error;
-    }
-  };
+  const statements = openStatements(connection.query);
   const begun = begin(connection, deadlines);
   if (!connection.isGuarded) await begun;
-  // Whoever needs it asks below; when it fails before, so do the statements.
+  // Looked at with the commit; when it fails before, so do the statements.
   begun.catch(() => undefined);
   try {
-    const result = await withDeadline(work(query), deadlines.transactionMs, 'a transaction');
-    isOpen = false;
-    await begun;
+    const result = await withDeadline(work(statements.run), deadlines.transactionMs, 'a transaction');
+    statements.close();
     failpoint('before-commit');
-    // Postgres answers the commit of a failed transaction with a rollback, and no error.
-    const command = await connection.exec('commit', deadlines.queryMs);
-    invariant(command === 'COMMIT', 'work whose statement failed does not end as if it had not');
+    // Without a begin there was nothing to commit, whatever the commit says.
+    const [command] = await Promise.all([connection.exec('commit', deadlines.queryMs), begun]);
+    await statements.requireCommit(command);
     failpoint('after-commit');
     return result;
   } catch (error) {
-    isOpen = false;
+    statements.close();
     await connection.exec('rollback', deadlines.rollbackMs).catch(() => connection.destroy());
-    throw isTransactionAborted(error) ? (failure ?? error) : error;
+    throw statements.causeOf(error);
   }
 }
 

@@ -126,7 +126,7 @@ describe('Postgres handle', () => {
       await tx.rows(sql`insert into counter values (1, 1)`);
       await tx.rows(sql`select 1 / 0`).catch(() => undefined);
     });
-    await expect(work).rejects.toThrow('invariant broken');
+    await expect(work).rejects.toMatchObject({ code: '22012' });
     expect(await database.rows(sql`select * from counter`)).toEqual([]);
   });
 
