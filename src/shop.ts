@@ -127,13 +127,7 @@ async function assemble(engines: Engines, redis: Redis | undefined, options: Sho
   const { config, log } = options;
   const metrics = options.metrics ?? createMetrics();
   const known = options.known ?? options.modules;
-  const migrated: string[] = [...engines.made];
-  for (const { contract, schema } of options.modules) {
-    const engine = engines.of(contract.module);
-    if (config.migrate === 'auto')
-      migrated.push(...(await migrate(engine, schema, migrationSets(contract.module))));
-    else await refusePending(engine, schema, migrationSets(contract.module));
-  }
+  const migrated = [...engines.made, ...(await bringUpToDate(engines, options))];
 
   const shopId = shopIdOf(config);
   const broadcast = createBroadcast(redis, shopId, log);
@@ -357,6 +351,26 @@ function poolsToWatch(engines: Engines): Turning[] {
       return state && state.busy >= state.max ? state.served : undefined;
     },
   }));
+}
+
+/**
+ * Migrates the schemas of all modules at once, as each has its own, or with MIGRATE=off refuses those that are behind.
+ * Resolves with what was applied, in the modules' order. Settles once no migration is under way any more.
+ */
+async function bringUpToDate(engines: Engines, { config, modules }: ShopOptions): Promise<string[]> {
+  const outcomes = await Promise.allSettled(
+    modules.map(async ({ contract: { module }, schema }) => {
+      const engine = engines.of(module);
+      const sets = migrationSets(module);
+      if (config.migrate === 'auto') return await migrate(engine, schema, sets);
+      await refusePending(engine, schema, sets);
+      return [];
+    }),
+  );
+  return outcomes.flatMap((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
 }
 
 async function refusePending(engine: Engine, schema: string, sets: readonly string[]): Promise<void> {
