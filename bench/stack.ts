@@ -196,8 +196,9 @@ export async function startShop(
   const opsUrl = `http://127.0.0.1:${opsPort}`;
   const endsAt = startedAt + READY_MS;
   while (!(await isReady(opsUrl))) {
-    if (child.exitCode !== null || performance.now() > endsAt)
-      throw new Error(`${name} was not ready in ${READY_MS} ms:\n${logTail()}`);
+    if (child.exitCode !== null)
+      throw new Error(`${name} ended with ${child.exitCode} before it was ready:\n${logTail()}`);
+    if (performance.now() > endsAt) throw new Error(`${name} was not ready in ${READY_MS} ms:\n${logTail()}`);
     await sleep(LOOK_MS);
   }
   const readyMs = performance.now() - startedAt;

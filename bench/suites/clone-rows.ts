@@ -48,7 +48,7 @@ export async function cloneRows(sql: postgres.Sql, options: CloneOptions): Promi
 }
 
 /** What stands in a column of a copy, as SQL over the row `t` and, in `c`, the copy's number and the step. */
-export function copyOf({ name, type }: Column, sameIds: readonly string[]): string {
+function copyOf({ name, type }: Column, sameIds: readonly string[]): string {
   const value = `t."${name}"`;
   if (type === 'uuid') return sameIds.includes(name) ? value : `bench_id(${value}, c.copy, c.step)`;
   if (type.startsWith('timestamp')) return `${value} - c.copy * c.step * interval '1 millisecond'`;
