@@ -57,7 +57,7 @@ describe('a shared transaction', () => {
     );
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect((await noted()).ids).toEqual([1, 2, 3]);
-    expect(committed).toEqual(['note 2', 'note 3']);
+    expect(committed.toSorted()).toEqual(['note 2', 'note 3']);
   });
 
   it('runs each work in its own request, and refuses to nest', async () => {
