@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { createCallSignal } from './call-signal.ts';
+import { CallSignal } from './call-signal.ts';
 
 function callOf(client: AbortController) {
-  return createCallSignal(new Request('http://shop/', { signal: client.signal }));
+  return new CallSignal(new Request('http://shop/', { signal: client.signal }));
 }
 
 it('tells whoever asks before the client goes, and the same to all', () => {

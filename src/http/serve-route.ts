@@ -5,7 +5,7 @@ import { ANSWER_TIMEOUT_MS } from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Authenticator } from './authenticate.ts';
 import { parseBody, readBody, requireContentType } from './body.ts';
-import { type CallSignal, createCallSignal } from './call-signal.ts';
+import { CallSignal, SignalOf } from './call-signal.ts';
 import { clientPrefix } from './client-address.ts';
 import { parseEtags } from './etag.ts';
 import type { HttpContext } from './http-env.ts';
@@ -66,7 +66,7 @@ export function createRouteHandler(
         query: spec.query === undefined ? noQuery : new URL(request.url).searchParams,
         body: spec.rawBody ? undefined : parseBody(request.headers, bytes),
       });
-      return await handler({
+      const call = {
         ...parsed,
         principal,
         claim,
@@ -74,13 +74,10 @@ export function createRouteHandler(
         ifMatch: parseEtags(request.headers.get('if-match')),
         bytes: spec.rawBody ? bytes : undefined,
         stream,
-        get clientAddress() {
-          return edge.clientAddress(c) ?? '127.0.0.1';
-        },
-        get signal() {
-          return caller.signal;
-        },
-      });
+        clientAddress: edge.clientAddress(c) ?? '127.0.0.1',
+      };
+      // The signal is left to a getter of the class: whoever asks for it has it made.
+      return await handler(Object.assign(new SignalOf(caller), call));
     };
     if (claim === undefined) return await edge.bound(handle);
     return await inFlight.run(claim, caller.signal, async () => {
@@ -99,7 +96,7 @@ export function createRouteHandler(
       const principal = await admit(edge, spec, c);
       const context = currentContext();
       invariant(context, 'a request has a context');
-      const caller = createCallSignal(c.req.raw);
+      const caller = new CallSignal(c.req.raw);
       const work = runInContext({ ...context, userId: principal?.userId }, () => serve(c, principal, caller));
       const answer = await withDeadline(work, ANSWER_TIMEOUT_MS, route).catch((error: unknown) => {
         // The work goes on past the deadline; a repeat with its key waits for it as if the client had left.
