@@ -123,7 +123,10 @@ function createPublicApp(edge: Edge, options: PublicAppOptions): Hono {
   app.use(compression());
   const countStranger = (c: HttpContext) => countRequest(edge, c, undefined);
   const documented = inDocumentOrder([...options.modules, ...elsewhere], options.order);
-  app.route('/', createDocsRoutes(() => createOpenApi(documented), countStranger));
+  app.route(
+    '/',
+    createDocsRoutes(() => createOpenApi(documented), countStranger),
+  );
   serveRoutes(app, edge, [...hostedRoutes(edge, options.modules), ...forwardedRoutes(edge, elsewhere)]);
   app.notFound(async (c) => {
     const failure = await countStranger(c).then(nothingThere, (error: unknown) => error);
