@@ -55,6 +55,13 @@ export const IDEMPOTENCY_KEY_LENGTH = 255;
 export const RELAY_BATCH = 100;
 /** Deliveries one consumer handles at once, apart from those that it handles together. */
 export const RELAY_CONCURRENCY = 8;
+/**
+ * While fewer deliveries of a consumer than these are under way, new ones are claimed at once: at little load nobody
+ * waits. Past it they are gathered, and a claim, a transaction and a note of its outcome serve several.
+ */
+export const RELAY_OVERLAP = 4;
+/** Transactions at once of one handler of many. */
+export const EVENTS_LANES = 2;
 /** Events that a handler of many gets at once: as many as are claimed at once; its transaction takes milliseconds. */
 export const EVENTS_TOGETHER = 100;
 /** Outcomes written down at once; those of two consumers, whose events were claimed at the same time, fit in. */

@@ -3,7 +3,7 @@ import { currentContext } from '../context.ts';
 import type { Database } from '../database/database.ts';
 import type { AppError } from '../errors.ts';
 import { meetObstacle } from '../failpoint.ts';
-import { EVENTS_TOGETHER } from '../limits.ts';
+import { EVENTS_LANES, EVENTS_TOGETHER } from '../limits.ts';
 import { formatTrace } from '../telemetry/trace-context.ts';
 import type { EventEnvelope } from './event.ts';
 import type { Consume } from './handle.ts';
@@ -37,7 +37,11 @@ export function createConsumer(options: {
 
   function createGatherer(handler: EventsHandler): Consume {
     const run = (events: readonly EventEnvelope[]) => consumeTogether(database, events, handler, onEffect);
-    const gather = createBatch<EventEnvelope, AppError | null>({ run, max: EVENTS_TOGETHER });
+    const gather = createBatch<EventEnvelope, AppError | null>({
+      run,
+      max: EVENTS_TOGETHER,
+      lanes: EVENTS_LANES,
+    });
     return async (event, failedTries = 0) => {
       const tried = withOwnTrace(event);
       const refused = failedTries > 0 ? (await run([tried]))[0] : await gather(tried);

@@ -7,7 +7,13 @@ import type { Finding } from '../audit.ts';
 import type { Database } from '../database/database.ts';
 import type { Engine } from '../database/engine.ts';
 import { AppError } from '../errors.ts';
-import { CLEAN_UP_BATCH, DELIVERY_ATTEMPTS, OUTBOX_KEEP_DAYS, RELAY_CONCURRENCY } from '../limits.ts';
+import {
+  CLEAN_UP_BATCH,
+  DELIVERY_ATTEMPTS,
+  OUTBOX_KEEP_DAYS,
+  RELAY_CONCURRENCY,
+  RELAY_OVERLAP,
+} from '../limits.ts';
 import { openPlatformDatabase } from '../testing/database.ts';
 import { listDeliveries, retryDeliveries, skipDelivery } from './admin.ts';
 import { auditEvents, auditInbox } from './audit.ts';
@@ -278,6 +284,34 @@ describe('events', () => {
     };
     expect(await countAtOnce(true)).toBe(all);
     expect(await countAtOnce(false)).toBe(RELAY_CONCURRENCY);
+  });
+
+  it('lets nobody wait for one that takes long, and claims no more while many are under way', async () => {
+    const go = Promise.withResolvers<void>();
+    const begun: string[] = [];
+    const slow: Consume = async ({ stream }) => {
+      begun.push(stream);
+      if (stream !== 'quick') await go.promise;
+    };
+    const relay = createRelay({ database, consumers: ['test'], local: () => slow, settle, log });
+    relay.start();
+    await append('slow', 1);
+    relay.wake();
+    await expect.poll(() => begun).toEqual(['slow']);
+    await append('quick', 1);
+    relay.wake();
+    await expect.poll(() => begun).toEqual(['slow', 'quick']);
+    for (let index = 1; index < RELAY_OVERLAP; index += 1) await append(`slow-${index}`, 1);
+    relay.wake();
+    await expect.poll(() => begun.length).toBe(RELAY_OVERLAP + 1);
+    await append('last', 1);
+    relay.wake();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const [last] = await database.rows(sql`select state from test.delivery where stream = 'last'`);
+    expect(last).toEqual({ state: 'pending' });
+    go.resolve();
+    await expect.poll(() => begun.at(-1)).toBe('last');
+    await relay.stop();
   });
 
   it('writes down many outcomes at once, each by its own lease and number of failures', async () => {

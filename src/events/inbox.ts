@@ -108,7 +108,7 @@ async function recordOnce(
       for (const { id } of await findKnown(tx, database.schema, [...late])) late.delete(id);
     }
     return { fresh, lags, insertedAt, late };
-  });
+  }, events.length);
   const sinceInsert = (performance.now() - done.insertedAt) / 1000;
   // Two databases' clocks may be a little apart.
   for (const event of done.fresh) onEffect?.(event, Math.max(0, done.lags.get(event.id)! + sinceInsert));

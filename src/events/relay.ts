@@ -1,5 +1,11 @@
 import type { Database } from '../database/database.ts';
-import { DELIVERY_LEASE_MS, RELAY_BATCH, RELAY_CONCURRENCY, RELAY_POLL_MS } from '../limits.ts';
+import {
+  DELIVERY_LEASE_MS,
+  RELAY_BATCH,
+  RELAY_CONCURRENCY,
+  RELAY_OVERLAP,
+  RELAY_POLL_MS,
+} from '../limits.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { claimDeliveries, type Delivery, freeLeases, giveBack } from './delivery-store.ts';
 import { type Consume, handle, type Settle } from './handle.ts';
@@ -46,8 +52,7 @@ export function createRelay(options: {
   const { database, carrier, log } = options;
   const stopping = new AbortController();
   let loops: Promise<void>[] = [];
-  const waiters = new Set<() => void>();
-  let generation = 0;
+  const loopOf = new Map(options.consumers.map((consumer) => [consumer, createWaker()]));
   const turns = new Map(options.consumers.map((consumer) => [consumer, 0]));
 
   function turned(consumer: string): void {
@@ -55,36 +60,45 @@ export function createRelay(options: {
   }
 
   function wake(): void {
-    generation += 1;
-    for (const wakeOne of waiters) wakeOne();
+    for (const waker of loopOf.values()) waker.wake();
   }
 
-  async function pause(seen: number): Promise<void> {
-    if (generation !== seen) return;
-    const woken = Promise.withResolvers<void>();
-    waiters.add(woken.resolve);
-    const timer = setTimeout(woken.resolve, RELAY_POLL_MS);
-    await woken.promise;
-    clearTimeout(timer);
-    waiters.delete(woken.resolve);
-  }
-
-  async function loop(consumer: string): Promise<void> {
+  async function loop(consumer: string, waker: Waker): Promise<void> {
+    const underWay = new Set<Promise<void>>();
+    let deliveries = 0;
     while (!stopping.signal.aborted) {
-      const seen = generation;
-      const moved = await drain(consumer).catch((error: unknown) => {
-        log.error({ err: error, consumer }, 'relay could not claim deliveries');
-        return 0;
-      });
-      if (moved === 0) await pause(seen);
+      const seen = waker.calls();
+      const batch = await claim(consumer);
+      if (batch.length > 0) {
+        deliveries += batch.length;
+        const delivering = deliverAll(consumer, batch).finally(() => {
+          deliveries -= batch.length;
+          underWay.delete(delivering);
+          // What comes next in their streams may go now.
+          waker.wake();
+        });
+        underWay.add(delivering);
+      }
+      // Beyond a few, what comes meanwhile is gathered for one claim.
+      while (deliveries >= RELAY_OVERLAP) await Promise.race(underWay);
+      await waker.pause(seen);
+    }
+    await Promise.all(underWay);
+  }
+
+  async function claim(consumer: string): Promise<Delivery[]> {
+    try {
+      const batch = await claimDeliveries(database, consumer, RELAY_BATCH);
+      turned(consumer);
+      return batch;
+    } catch (error) {
+      log.error({ err: error, consumer }, 'relay could not claim deliveries');
+      return [];
     }
   }
 
-  /** Claims and delivers one batch; the count says whether looking again at once is worth it. */
-  async function drain(consumer: string): Promise<number> {
+  async function deliverAll(consumer: string, batch: readonly Delivery[]): Promise<void> {
     const claimedAt = performance.now();
-    const batch = await claimDeliveries(database, consumer, RELAY_BATCH);
-    turned(consumer);
     const oneByOne: Delivery[] = [];
     const atOnce: Delivery[] = [];
     for (const delivery of batch) (isGathered(delivery) ? atOnce : oneByOne).push(delivery);
@@ -99,7 +113,6 @@ export function createRelay(options: {
     });
     await Promise.all([...lanes, ...atOnce.map(deliver)]);
     turned(consumer);
-    return batch.length;
   }
 
   /** Whether its handler, or the carrier, waits for more to come, so that it must not wait for others to end. */
@@ -130,7 +143,7 @@ export function createRelay(options: {
 
   return {
     start() {
-      loops = options.consumers.map(loop);
+      loops = [...loopOf].map(([consumer, waker]) => loop(consumer, waker));
     },
     wake,
     turns: (consumer) => turns.get(consumer) ?? 0,
@@ -139,6 +152,36 @@ export function createRelay(options: {
       stopping.abort();
       wake();
       await Promise.all(loops);
+    },
+  };
+}
+
+/** Wakes one loop, whether it pauses at that moment or is about to. */
+interface Waker {
+  wake(): void;
+  /** Rises with each wake. */
+  calls(): number;
+  /** Until it is woken, was woken since `calls()` was `seen`, or RELAY_POLL_MS have passed. */
+  pause(seen: number): Promise<void>;
+}
+
+function createWaker(): Waker {
+  let calls = 0;
+  let end: (() => void) | undefined;
+  return {
+    wake() {
+      calls += 1;
+      end?.();
+    },
+    calls: () => calls,
+    async pause(seen) {
+      if (calls !== seen) return;
+      const woken = Promise.withResolvers<void>();
+      end = woken.resolve;
+      const timer = setTimeout(woken.resolve, RELAY_POLL_MS);
+      await woken.promise;
+      clearTimeout(timer);
+      end = undefined;
     },
   };
 }
