@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MAX_LINES } from '#modules/product/contract';
-import type { Database, Queryable } from '#platform/database/database';
+import type { Database, Transaction } from '#platform/database/database';
 import type { AnyModule } from '#platform/module';
 import { startShop, type TestShop } from '#platform/testing/shop';
 import { createFakeNeeds, UNIT_PRICE } from './fake-needs.ts';
@@ -12,17 +12,17 @@ let shop: TestShop;
 let customer: { userId: string; token: string };
 
 /** Counts what runs through a handle: raw statements, and each use of the query builder. */
-function counting<Q extends Queryable>(handle: Q): Q {
+function counting(tx: Transaction): Transaction {
   return {
-    ...handle,
     get db() {
       statements += 1;
-      return handle.db;
+      return tx.db;
     },
     rows(statement) {
       statements += 1;
-      return handle.rows(statement);
+      return tx.rows(statement);
     },
+    onCommit: (hook) => tx.onCommit(hook),
   };
 }
 
@@ -41,7 +41,7 @@ const countedModule: AnyModule = {
         statements += 1;
         return database.rows(statement);
       },
-      transaction: (work) => database.transaction((tx) => work(counting(tx))),
+      transaction: (work, sharedBy) => database.transaction((tx) => work(counting(tx)), sharedBy),
       sharedTransaction: (work) => database.sharedTransaction((tx) => work(counting(tx))),
     };
     return orderModule.create({ ...context, database: counted });

@@ -55,7 +55,7 @@ export async function reserveStock(
     const id = idOf(request);
     if (!asked.has(id)) asked.set(id, request);
   }
-  const refusals = await database.transaction((tx) => reserveAll(tx, changed, asked));
+  const refusals = await database.transaction((tx) => reserveAll(tx, changed, asked), asked.size);
   return requests.map((request) => refusals.get(idOf(request)));
 }
 

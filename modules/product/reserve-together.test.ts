@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '#platform/audit';
 import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
-import { openModuleDatabase } from '#platform/testing/database';
+import { openModuleDatabase, testEngine } from '#platform/testing/database';
 import { auditStock } from './audit.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { createReserve, reserveStock, type StockRequest } from './reserve-stock.ts';
@@ -68,6 +68,31 @@ describe('orders that are reserved for together', () => {
       'unknown_sku',
     ]);
     expect(await stockOf(sku)).toEqual([1, 1]);
+  });
+
+  // One session has no one to wait for.
+  it.runIf(testEngine === 'postgres')('do not all wait for a sku that somebody holds', async () => {
+    const [held, free] = [uuidv7(), uuidv7()];
+    await shelve(database, { [held]: 1, [free]: 1 });
+    const locked = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const holder = database.transaction(async (tx) => {
+      await tx.rows(sql`
+        select from products.stock where variant_id = (select id from products.variant where sku = ${held}) for update`);
+      locked.resolve();
+      await go.promise;
+    });
+    await locked.promise;
+    const ask = createReserve(database, unheard);
+    const waiting = ask(request({ [held]: 1 }));
+    // It is answered although the other's lock is not given before that.
+    await ask(request({ [free]: 1 }));
+    go.resolve();
+    await Promise.all([holder, waiting]);
+    expect([await stockOf(held), await stockOf(free)]).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
   });
 
   it('are told what they were told before', async () => {

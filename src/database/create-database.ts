@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { createBatch } from '../batch.ts';
 import { isUnavailable } from '../errors.ts';
 import { SHARED_LOCK_MS, SHARED_TRANSACTION, SHARED_TRANSACTIONS } from '../limits.ts';
@@ -22,17 +22,27 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
   const run = traced(schema, runPlain);
   const db = openDrizzle(run);
 
-  async function transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  async function transaction<T>(work: (tx: Transaction) => Promise<T>, sharedBy: number): Promise<T> {
     const hooks: (() => void)[] = [];
-    const result = await transact((runHere) => work(openTransaction(traced(schema, runHere), hooks)));
-    for (const hook of hooks) hook();
-    return result;
+    try {
+      const result = await transact((runHere) => {
+        const tx = new OpenTransaction(traced(schema, runHere), hooks);
+        if (sharedBy > 1)
+          void tx.rows(sql`select set_config('lock_timeout', ${String(SHARED_LOCK_MS)}, true)`);
+        return work(tx);
+      });
+      for (const hook of hooks) hook();
+      return result;
+    } catch (error) {
+      if (sharedBy > 1 && isLockFailure(error)) throw new Error('a lock did not come', { cause: error });
+      throw error;
+    }
   }
 
   const share = createBatch<(tx: Transaction) => Promise<unknown>, unknown>({
     max: SHARED_TRANSACTION,
     lanes: SHARED_TRANSACTIONS,
-    run: (works) => transaction((tx) => allOf(tx, works)),
+    run: (works) => transaction((tx) => allOf(works.map((work) => work(tx))), works.length),
   });
 
   return {
@@ -45,10 +55,10 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
       refuseInsideTransaction('query on the outer handle');
       return runRows(run, statement);
     },
-    async transaction(work) {
+    async transaction(work, sharedBy = 1) {
       refuseInsideTransaction('transaction');
       return await tracedTransaction(schema, () =>
-        transaction((tx) => insideTransaction(schema, () => work(tx))),
+        transaction((tx) => insideTransaction(schema, () => work(tx)), sharedBy),
       );
     },
     async sharedTransaction(work) {
@@ -65,36 +75,39 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
 
 /**
  * All results, once all have ended: what is tried again must not be under way still. Rejects as one of them did, with an
- * unknown outcome rather than another failure. Several do not wait long for a lock: then each waits alone.
+ * unknown outcome rather than another failure.
  */
-async function allOf(
-  tx: Transaction,
-  works: readonly ((tx: Transaction) => Promise<unknown>)[],
-): Promise<unknown[]> {
-  if (works.length > 1) void tx.rows(sql`select set_config('lock_timeout', ${String(SHARED_LOCK_MS)}, true)`);
-  const results = await Promise.allSettled(works.map((work) => work(tx)));
+async function allOf(works: readonly Promise<unknown>[]): Promise<unknown[]> {
+  const results = await Promise.allSettled(works);
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  const locked = works.length > 1 ? failures.find(isLockFailure) : undefined;
-  if (locked !== undefined) throw new Error('a lock did not come', { cause: locked });
   if (failures.length > 0) throw failures.find(isUnavailable) ?? failures[0];
   return results.map((result) => (result as PromiseFulfilledResult<unknown>).value);
 }
 
-function openTransaction(run: RunStatement, hooks: (() => void)[]): Transaction {
-  let db: Drizzle | undefined;
-  return {
-    get db() {
-      db ??= openDrizzle(run);
-      return db;
-    },
-    rows(statement) {
-      const rows = runRows<never>(run, statement);
-      // Whether or not the work looks at it, its failure is the transaction's.
-      rows.catch(() => undefined);
-      return rows;
-    },
-    onCommit(hook) {
-      hooks.push(hook);
-    },
-  };
+/** A class, as a getter in a literal would give each transaction a shape of its own, and V8 keep what it holds. */
+class OpenTransaction implements Transaction {
+  readonly #run: RunStatement;
+  readonly #hooks: (() => void)[];
+  #db: Drizzle | undefined;
+
+  constructor(run: RunStatement, hooks: (() => void)[]) {
+    this.#run = run;
+    this.#hooks = hooks;
+  }
+
+  get db(): Drizzle {
+    this.#db ??= openDrizzle(this.#run);
+    return this.#db;
+  }
+
+  rows<Row extends object>(statement: SQL): Promise<Row[]> {
+    const rows = runRows<Row>(this.#run, statement);
+    // Whether or not the work looks at it, its failure is the transaction's.
+    rows.catch(() => undefined);
+    return rows;
+  }
+
+  onCommit(hook: () => void): void {
+    this.#hooks.push(hook);
+  }
 }
