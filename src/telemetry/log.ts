@@ -22,7 +22,7 @@ export function createLogger(options: { level: string; destination?: pino.Destin
   const settings: pino.LoggerOptions = {
     level: options.level,
     base: undefined,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: createTimestamp(),
     formatters: { level: (label) => ({ level: label }), log: redact },
     // After `redact` an error is plain data, and its own reading of it would lose members.
     serializers: { err: (error) => error },
@@ -47,6 +47,20 @@ export function createLogger(options: { level: string; destination?: pino.Destin
   const log = pino(settings, options.destination ?? gathered);
   descendants.set(log, children);
   return log;
+}
+
+/** pino's own member for the time, written anew only when a millisecond has passed. */
+function createTimestamp(): () => string {
+  let writtenAt = Number.NaN;
+  let member = '';
+  return () => {
+    const now = Date.now();
+    if (now !== writtenAt) {
+      writtenAt = now;
+      member = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return member;
+  };
 }
 
 /** However a process ends, its last lines are written; only SIGKILL leaves no time for it. */

@@ -91,13 +91,14 @@ function copy(value: unknown, depth: number, room: Room): unknown {
 }
 
 function copyMembers(object: object, depth: number, room: Room): Record<string, unknown> {
-  const members = Object.entries(object).slice(0, MEMBERS);
-  return Object.fromEntries(
-    members.map(([name, value]) => {
-      const { shown, isSecret } = judgeName(name);
-      return [shown, isSecret && value != null ? REDACTED : copy(value, depth, room)];
-    }),
-  );
+  const copied: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(object).slice(0, MEMBERS)) {
+    const { shown, isSecret } = judgeName(name);
+    // Assigning to `__proto__` would set the prototype, and nothing that we log has a member of this name.
+    if (shown !== '__proto__')
+      copied[shown] = isSecret && value != null ? REDACTED : copy(value, depth, room);
+  }
+  return copied;
 }
 
 const judged = new Map<string, { shown: string; isSecret: boolean }>();
