@@ -17,6 +17,7 @@ function doubling(options: {
     max: options.max ?? 100,
     weigh: options.weigh,
     lanes: options.lanes,
+    eager: options.eager,
     async run(items) {
       runs.push([...items]);
       await new Promise(setImmediate);
@@ -45,6 +46,14 @@ describe('a batch', () => {
     const { runs, double } = doubling({ max: 5, weigh: (item) => item });
     await Promise.all([2, 3, 1, 9, 4, 1].map(double));
     expect(runs).toEqual([[2, 3], [1], [9], [4, 1]]);
+  });
+
+  test('waits for what comes in the same turn, unless it is eager', async () => {
+    const patient = doubling({});
+    const eager = doubling({ eager: true });
+    const later = (double: (item: number) => Promise<number>) => Promise.resolve().then(() => double(2));
+    await Promise.all([patient.double(1), later(patient.double), eager.double(1), later(eager.double)]);
+    expect([patient.runs, eager.runs]).toEqual([[[1, 2]], [[1], [2]]]);
   });
 
   test('goes on after it was idle', async () => {

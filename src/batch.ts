@@ -20,8 +20,13 @@ export function createBatch<Item, Result>(options: {
   weigh?: (item: Item) => number;
   /** Runs at once; 1 unless given. */
   lanes?: number;
+  /**
+   * A run begins once all that has come over sockets in this turn is read, as one by one it would be for fewer. Where
+   * callers come in one go already, an eager one does not wait for that.
+   */
+  eager?: boolean;
 }): (item: Item) => Promise<Result> {
-  const { run, max, weigh = () => 1, lanes = 1 } = options;
+  const { run, max, weigh = () => 1, lanes = 1, eager = false } = options;
   const waiting: Entry<Item, Result>[] = [];
   let running = 0;
 
@@ -60,8 +65,8 @@ export function createBatch<Item, Result>(options: {
     waiting.push({ item, resolve, reject, inContext: AsyncLocalStorage.snapshot() });
     if (running < lanes) {
       running += 1;
-      // After all that came in with this one has been read.
-      setImmediate(lane);
+      if (eager) queueMicrotask(lane);
+      else setImmediate(lane);
     }
     return promise;
   };

@@ -19,7 +19,7 @@ export function queueMails<Data extends { userId: string }>(
         about: about(event),
         trace: event.trace,
       }));
-      await insertMails(tx, mails);
+      void insertMails(tx, mails);
       tx.onCommit(wake);
     });
   };

@@ -6,8 +6,9 @@ import { CLEAN_UP_BATCH, MAIL_KEEP_DAYS, MAIL_LEASE_MS } from './limits.ts';
 import { type ClaimedMail, type Mail, mailSubjectSchema } from './mail.ts';
 import { mail } from './schema.ts';
 
-export async function insertMails(tx: Transaction, mails: readonly Mail[]): Promise<void> {
-  await tx.rows(sql`
+/** Need not be waited for: then it goes along with the commit. */
+export function insertMails(tx: Transaction, mails: readonly Mail[]): Promise<unknown> {
+  return tx.rows(sql`
     insert into notifications.mail (id, user_id, kind, data, trace)
     select id, user_id, kind, data::jsonb, nullif(trace, '') from ${listRows(
       ['uuid', mails.map(({ id }) => id)],

@@ -12,7 +12,10 @@ export function createOnOrderPaid(changed: ProductsChanged): EventsHandler<DataO
   return async (_events, once) => {
     await once(async (tx, paid) => {
       const orderIds = paid.map((event) => event.data.orderId);
-      changed(tx, await sellReserved(tx, orderIds));
+      const sold = sellReserved(tx, orderIds);
+      // Not waited for, so that it goes along with the commit; what was sold is known by then.
+      tx.onCommit(() => void sold.then((productIds) => changed({ onCommit: (hook) => hook() }, productIds)));
+      sold.catch(() => undefined);
     });
   };
 }

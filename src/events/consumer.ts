@@ -41,6 +41,7 @@ export function createConsumer(options: {
       run,
       max: EVENTS_TOGETHER,
       lanes: EVENTS_LANES,
+      eager: true,
     });
     return async (event, failedTries = 0) => {
       const tried = withOwnTrace(event);

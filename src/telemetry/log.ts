@@ -11,6 +11,9 @@ const descendants = new WeakMap<Logger, Logger[]>();
 /** From here on a line is urgent: somebody may be waiting for it, or the process not last. */
 const WARN = pino.levels.values.warn ?? 0;
 
+/** Its file descriptor. */
+const STANDARD_OUTPUT = 1;
+
 /**
  * Structured logs, one JSON object a line, on standard output unless there is another destination. Each line names
  * the module, the trace, the request, and the user, event and order that it is about, where they are known. On
@@ -65,7 +68,7 @@ function createTimestamp(): () => string {
 
 /** However a process ends, its last lines are written; only SIGKILL leaves no time for it. */
 function standardOutput(): GatheredLines {
-  const lines = gatherLines(pino.destination({ dest: process.stdout.fd, sync: true }));
+  const lines = gatherLines(pino.destination({ dest: STANDARD_OUTPUT, sync: true }));
   process.on('exit', lines.flushSync);
   return lines;
 }
