@@ -10,6 +10,7 @@ function doubling(options: {
   max?: number;
   weigh?: (item: number) => number;
   lanes?: number;
+  eager?: boolean;
   failure?: (items: readonly number[]) => unknown;
 }) {
   const runs: number[][] = [];

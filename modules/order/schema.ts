@@ -33,9 +33,3 @@ export const orderAddress = orders.table('order_address', {
   userId: uuid('user_id').notNull(),
   address: jsonb('address').$type<Readonly<Record<string, string>>>().notNull(),
 });
-
-export const paymentToken = orders.table('payment_token', {
-  paymentId: uuid('payment_id').primaryKey(),
-  method: text('method').$type<'card'>().notNull(),
-  token: text('token').notNull(),
-});
