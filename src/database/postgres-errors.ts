@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { AppError, isUnavailable } from '../errors.ts';
 
 /**
  * SQLSTATEs by which Postgres says "not now": connection trouble (08), too many or no space (53), ended by an
@@ -64,8 +64,9 @@ function isFatal(error: unknown): boolean {
   return /^(FATAL|PANIC)$/.test(String(severity ?? severity_local));
 }
 
-/** 503: the database is away, or did not answer in time. */
+/** 503: the database is away, or did not answer in time. What says so already stays as it is, with its own cause. */
 export function databaseUnavailable(cause: unknown): AppError {
+  if (isUnavailable(cause)) return cause;
   return new AppError('unavailable', 'database_unavailable', 'the database does not answer at the moment', {
     retryAfterSeconds: 1,
     cause,

@@ -154,7 +154,7 @@ test('statements are told with placeholders, and nothing is told of anybody', as
       'db.namespace': 'notifications',
       'db.operation.name': 'INSERT',
       'db.collection.name': 'notifications.mail',
-      'db.query.text': expect.stringMatching(/values \(\$1, .*\$2/),
+      'db.query.text': expect.stringMatching(/unnest\(\$1::uuid\[\], \$2::uuid\[\]/),
     },
   });
   const told = JSON.stringify(received(client.traceId), (_, value) =>
