@@ -60,9 +60,10 @@ async function describeOrders(transcript: Transcript, databases: Databases): Pro
 async function describeStock(transcript: Transcript, databases: Databases): Promise<void> {
   const sql = databases.of('products');
   transcript.part('stock');
+  // Sales of different orders have no order among each other, as events of different streams have none.
   const stocks = await sql`
     select v.sku, s.initial, s.on_hand, s.reserved, (
-      select string_agg(e.delta::text, ' ' order by e.position)
+      select string_agg(e.delta::text, ' ' order by e.order_id nulls first, e.position)
       from products.stock_entry e where e.variant_id = s.variant_id) as ledger
     from products.stock s join products.variant v on v.id = s.variant_id order by v.sku`;
   for (const row of stocks) transcript.note(JSON.stringify(row));
