@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:f
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import postgres from 'postgres';
+import { isReady } from '../faults/shop-process.ts';
 import { pickPorts } from '../src/commands/pick-ports.ts';
 import { sleep } from '../src/deadline.ts';
 import { endWithProcess } from '../src/testing/servers/end-with-process.ts';
@@ -213,14 +214,4 @@ export async function startShop(
     usage: () => usageOf(child.pid!),
     stop,
   };
-}
-
-async function isReady(opsUrl: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(3_000) });
-    await answer.arrayBuffer();
-    return answer.status === 200;
-  } catch {
-    return false;
-  }
 }
