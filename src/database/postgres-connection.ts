@@ -97,7 +97,7 @@ export function openConnection(login: PostgresLogin, options: ConnectionOptions 
     usable = false;
     socket?.destroy();
     clearTimeout(timer);
-    const failure = cause instanceof AppError ? cause : databaseUnavailable(cause);
+    const failure = databaseUnavailable(cause);
     for (const { reject } of underWay) reject(failure);
     underWay.clear();
     onEnd?.(wasSilent);
