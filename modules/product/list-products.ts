@@ -19,7 +19,7 @@ export async function listProducts(
   const { limit, cursor, sort, ...filter } = query;
   const list = `products ${JSON.stringify([sort, filter])}`;
   const after = cursor === undefined ? undefined : positionFrom(cursors.open(list, cursor));
-  const found = await findProducts(database, filter, sort, after, limit + 1);
+  const found = await findProducts(database, { filter, sort, after, limit: limit + 1 });
   const page = found.slice(0, limit);
   const last = page.at(-1)?.position;
   return {
