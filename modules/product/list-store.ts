@@ -128,7 +128,7 @@ function collectStatement({ filter, sort, after, limit }: PageRequest, columns: 
   return sql`
     with found as materialized (
       select p.id, ${column} as key
-      from ${productsOf(filter, sql`join`)}
+      from ${filter.q === undefined ? productsOf(filter, sql`join`) : foundByWords(filter)}
       where ${allOf(shown, conditionsOf(filter), behind(sort, after))}
     )
     select ${columns}, ${printed(sql`f.key`)} as key
@@ -160,6 +160,14 @@ function productsOf({ currency }: ProductFilter, join: SQL): SQL {
   return sql`products.product p ${join} products.lowest_price l on l.product_id = p.id and l.currency = ${currency}`;
 }
 
+/** The same, where words find the products: Postgres can not know how few, and would read all prices for them. */
+function foundByWords({ currency }: ProductFilter): SQL {
+  if (currency === undefined) return sql`products.product p`;
+  return sql`products.product p join lateral (
+    select * from products.lowest_price o where o.product_id = p.id and o.currency = ${currency} offset 0
+  ) l on true`;
+}
+
 function allOf(...conditions: readonly SQL[][]): SQL {
   return sql.join(conditions.flat(), sql` and `);
 }
@@ -188,10 +196,11 @@ function conditionsOf(filter: ProductFilter): SQL[] {
 
 /**
  * All words of `text`, the last of them as a beginning. Postgres prints its query with every word quoted, so the
- * mark for a beginning can simply be added. A text without words gives null, which matches nothing.
+ * mark for a beginning can simply be added. A text without words gives null, which matches nothing. A query of its own,
+ * so that it is made once and not for each product that is looked at.
  */
 function searchQuery(text: string): SQL {
-  return sql`(nullif(plainto_tsquery('simple', ${text})::text, '') || ':*')::tsquery`;
+  return sql`(select (nullif(plainto_tsquery('simple', ${text})::text, '') || ':*')::tsquery)`;
 }
 
 /** A product of a page. */
