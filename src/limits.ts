@@ -322,7 +322,9 @@ export const BACKUP_PATIENCE_MS = 60_000;
 /** A line of the log waits this long for others to be written with; a process that is killed loses those. */
 export const LOG_GATHER_MS = 100;
 /** Lines written at once: as much as a pipe takes whole (PIPE_BUF), so that processes that share one mix no lines. */
-export const LOG_WRITE_LENGTH = 4096;
+export const LOG_WRITE_BYTES = 4096;
+/** While standard output takes nothing, as on a full disk, so much waits, some 3,000 lines; later ones are dropped. */
+export const LOG_KEEP_BYTES = 1024 ** 2;
 
 /** Random bytes fetched from the system at once, for the ids of some 170 traces. */
 export const RANDOM_POOL_BYTES = 4096;

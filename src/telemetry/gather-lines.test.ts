@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { LOG_GATHER_MS, LOG_WRITE_LENGTH } from '../limits.ts';
+import { LOG_GATHER_MS, LOG_WRITE_BYTES } from '../limits.ts';
 import { type GatheredLines, gatherLines } from './gather-lines.ts';
 
 let written: string[];
@@ -37,9 +37,16 @@ it('writes at once when asked, and nothing twice', () => {
 it('writes no more at once than a pipe takes whole, and never part of a line', () => {
   const line = `${'x'.repeat(1_000)}\n`;
   for (let i = 0; i < 10; i += 1) lines.write(line);
-  const long = `${'y'.repeat(2 * LOG_WRITE_LENGTH)}\n`;
+  const long = `${'y'.repeat(2 * LOG_WRITE_BYTES)}\n`;
   lines.write(long);
   lines.write(line);
   lines.flushSync();
   expect(written).toEqual([line.repeat(4), line.repeat(4), line.repeat(2), long, line]);
+});
+
+it('counts bytes, not letters', () => {
+  const line = `${'é'.repeat(1_000)}\n`;
+  for (let i = 0; i < 3; i += 1) lines.write(line);
+  lines.flushSync();
+  expect(written).toEqual([line.repeat(2), line]);
 });

@@ -1,5 +1,5 @@
 import type { DestinationStream } from 'pino';
-import { LOG_GATHER_MS, LOG_WRITE_LENGTH } from '../limits.ts';
+import { LOG_GATHER_MS, LOG_WRITE_BYTES } from '../limits.ts';
 
 /** Lines that wait to be written together. */
 export interface GatheredLines extends DestinationStream {
@@ -9,10 +9,11 @@ export interface GatheredLines extends DestinationStream {
 
 /**
  * Hands lines on to `out` several at once, for each write of its own costs a system call: after LOG_GATHER_MS, as
- * soon as they are LOG_WRITE_LENGTH long, and at `flushSync`. Who stops the process calls that.
+ * soon as they are LOG_WRITE_BYTES, and at `flushSync`. Who stops the process calls that.
  */
 export function gatherLines(out: DestinationStream): GatheredLines {
   let waiting = '';
+  let bytes = 0;
   let timer: NodeJS.Timeout | undefined;
 
   function flushSync(): void {
@@ -20,14 +21,17 @@ export function gatherLines(out: DestinationStream): GatheredLines {
     timer = undefined;
     const lines = waiting;
     waiting = '';
+    bytes = 0;
     if (lines !== '') out.write(lines);
   }
 
   return {
     flushSync,
     write(line) {
-      if (waiting.length + line.length > LOG_WRITE_LENGTH) flushSync();
+      const more = Buffer.byteLength(line);
+      if (bytes + more > LOG_WRITE_BYTES) flushSync();
       waiting += line;
+      bytes += more;
       timer ??= setTimeout(flushSync, LOG_GATHER_MS).unref();
     },
   };

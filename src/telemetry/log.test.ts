@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { noteIds, runInContext } from '../context.ts';
 import { AppError } from '../errors.ts';
@@ -132,6 +133,23 @@ describe('log', () => {
     });
     expect(status).toBe(code);
     expect(stdout).toContain('the last words');
+  });
+
+  it('goes on where standard output takes nothing, as on a full disk', () => {
+    const program = `
+      const { createLogger } = await import(${JSON.stringify(new URL('log.ts', import.meta.url))});
+      const log = createLogger({ level: 'info' });
+      for (let i = 0; i < 3; i += 1) log.warn('nowhere to go');
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      console.error('still here');`;
+    const full = openSync('/dev/full', 'w');
+    const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect(stderr).toBe('still here\n');
+    expect(status).toBe(0);
   });
 
   it('changes its level for all that was made from it', () => {

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { currentContext } from '../context.ts';
+import { LOG_KEEP_BYTES } from '../limits.ts';
 import { type GatheredLines, gatherLines } from './gather-lines.ts';
 import { redact, redactText } from './redact.ts';
 
@@ -66,9 +67,12 @@ function createTimestamp(): () => string {
   };
 }
 
-/** However a process ends, its last lines are written; only SIGKILL leaves no time for it. */
+/** The last lines of a process that ends by itself are written; one that a signal ends at once has no time for it. */
 function standardOutput(): GatheredLines {
-  const lines = gatherLines(pino.destination({ dest: STANDARD_OUTPUT, sync: true }));
+  const out = pino.destination({ dest: STANDARD_OUTPUT, sync: true, maxLength: LOG_KEEP_BYTES });
+  // As where its disk is full: the shop goes on, and the log with it as soon as there is room.
+  out.on('error', () => undefined);
+  const lines = gatherLines(out);
   process.on('exit', lines.flushSync);
   return lines;
 }
