@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // banyan.js of the built server: starts lib/main.js in a process whose memory is bounded.
+import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -24,6 +25,8 @@ const { NODE_OPTIONS = '', ...env } = process.env;
 // Where that can not be, as on Windows, or with a channel to a parent, it needs more memory and is as good.
 if (process.execve && process.platform !== 'win32' && process.channel === undefined) {
   try {
+    // Asked first, as Node 24 aborts where it can not begin anew: without /proc it does not know where it is.
+    accessSync(process.execPath, constants.X_OK);
     process.execve(process.execPath, [process.argv0, ...process.execArgv, main, ...process.argv.slice(2)], {
       ...malloc,
       ...env,
