@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createBatch } from './batch.ts';
+import { createBatch, GaveWay } from './batch.ts';
 import { currentContext, runInContext } from './context.ts';
 import { AppError } from './errors.ts';
 import { BATCH_WAITING } from './limits.ts';
@@ -55,6 +55,30 @@ describe('a batch', () => {
     const later = (double: (item: number) => Promise<number>) => Promise.resolve().then(() => double(2));
     await Promise.all([patient.double(1), later(patient.double), eager.double(1), later(eager.double)]);
     expect([patient.runs, eager.runs]).toEqual([[[1, 2]], [[1], [2]]]);
+  });
+
+  test('tries what gave way alone, beside the lanes, where it holds up nobody', async () => {
+    const { promise: lock, resolve: give } = Promise.withResolvers<void>();
+    const tries: [number[], boolean][] = [];
+    const batch = createBatch<number, number>({
+      max: 9,
+      async run(items, isAlone) {
+        tries.push([[...items], isAlone]);
+        if (items.includes(1) && !isAlone) throw new GaveWay();
+        if (items.includes(1)) await lock;
+        return items.map((item) => 2 * item);
+      },
+    });
+    const waits = batch(1);
+    await new Promise(setImmediate);
+    expect(await batch(3)).toBe(6);
+    give();
+    expect(await waits).toBe(2);
+    expect(tries).toEqual([
+      [[1], false],
+      [[1], true],
+      [[3], false],
+    ]);
   });
 
   test('goes on after it was idle', async () => {

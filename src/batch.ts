@@ -11,9 +11,12 @@ import { BATCH_WAITING, OVERLOAD_RETRY_SECONDS } from './limits.ts';
  * says what happened, each of its items is tried alone, so that none fails for another's sake; an outcome that is
  * unknown (`unavailable`) is everybody's. It runs in the context of its first item. Fails with `overloaded`
  * (unavailable) past BATCH_WAITING items.
+ *
+ * A run takes a lane, and all that comes later waits for it. So one that would have to wait for somebody else gives
+ * way: it rejects with `GaveWay`, and its items, be it one, are tried alone beside the lanes, where they may wait.
  */
 export function createBatch<Item, Result>(options: {
-  run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  run: (items: readonly Item[], isAlone: boolean) => Promise<readonly Result[]>;
   /** Items of one run at most; with `weigh`, their weight, save for one that weighs more by itself. */
   max: number;
   /** How much of a run an item is; 1 unless given. */
@@ -30,17 +33,21 @@ export function createBatch<Item, Result>(options: {
   const waiting: Entry<Item, Result>[] = [];
   let running = 0;
 
-  async function runTogether(entries: readonly Entry<Item, Result>[]): Promise<void> {
-    const first = entries[0]!;
+  async function runInLane(entries: readonly Entry<Item, Result>[]): Promise<void> {
     try {
-      const results = await first.inContext(() => run(entries.map(({ item }) => item)));
-      invariant(results.length === entries.length, 'a batch has a result for each item');
-      for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
+      await runEntries(entries, false);
     } catch (error) {
-      if (entries.length === 1 || isUnavailable(error)) for (const { reject } of entries) reject(error);
-      // Beside what comes next, as one of them may take long.
-      else for (const entry of entries) void runTogether([entry]);
+      const isOwn = entries.length === 1 && !(error instanceof GaveWay);
+      if (isOwn || isUnavailable(error)) for (const { reject } of entries) reject(error);
+      else for (const entry of entries) runEntries([entry], true).catch(entry.reject);
     }
+  }
+
+  async function runEntries(entries: readonly Entry<Item, Result>[], isAlone: boolean): Promise<void> {
+    const items = entries.map(({ item }) => item);
+    const results = await entries[0]!.inContext(() => run(items, isAlone));
+    invariant(results.length === entries.length, 'a batch has a result for each item');
+    for (const [index, { resolve }] of entries.entries()) resolve(results[index]!);
   }
 
   function nextRun(): Entry<Item, Result>[] {
@@ -55,7 +62,7 @@ export function createBatch<Item, Result>(options: {
   }
 
   async function lane(): Promise<void> {
-    while (waiting.length > 0) await runTogether(nextRun());
+    while (waiting.length > 0) await runInLane(nextRun());
     running -= 1;
   }
 
@@ -71,6 +78,9 @@ export function createBatch<Item, Result>(options: {
     return promise;
   };
 }
+
+/** A run would have had to wait for others, and did nothing. */
+export class GaveWay extends Error {}
 
 interface Entry<Item, Result> {
   readonly item: Item;

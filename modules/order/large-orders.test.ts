@@ -41,7 +41,7 @@ const countedModule: AnyModule = {
         statements += 1;
         return database.rows(statement);
       },
-      transaction: (work, sharedBy) => database.transaction((tx) => work(counting(tx)), sharedBy),
+      transaction: (work, options) => database.transaction((tx) => work(counting(tx)), options),
       sharedTransaction: (work) => database.sharedTransaction((tx) => work(counting(tx))),
     };
     return orderModule.create({ ...context, database: counted });

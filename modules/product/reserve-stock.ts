@@ -30,7 +30,7 @@ export function createReserve(
   changed: ProductsChanged,
 ): (request: StockRequest) => Promise<void> {
   const reserve = createBatch<StockRequest, AppError | undefined>({
-    run: (requests) => reserveStock(database, changed, requests),
+    run: (requests, isAlone) => reserveStock(database, changed, requests, { givesWay: !isAlone }),
     weigh: (request) => request.lines.length,
     max: RESERVE_LINES,
     lanes: RESERVE_LANES,
@@ -49,13 +49,14 @@ export async function reserveStock(
   database: Database,
   changed: ProductsChanged,
   requests: readonly StockRequest[],
+  options: { readonly givesWay?: boolean } = {},
 ): Promise<(AppError | undefined)[]> {
   const asked = new Map<string, StockRequest>();
   for (const request of requests) {
     const id = idOf(request);
     if (!asked.has(id)) asked.set(id, request);
   }
-  const refusals = await database.transaction((tx) => reserveAll(tx, changed, asked), asked.size);
+  const refusals = await database.transaction((tx) => reserveAll(tx, changed, asked), options);
   return requests.map((request) => refusals.get(idOf(request)));
 }
 

@@ -6,6 +6,7 @@ import type { Database } from '#platform/database/database';
 import type { Engine } from '#platform/database/engine';
 import { openModuleDatabase, testEngine } from '#platform/testing/database';
 import { auditStock } from './audit.ts';
+import { RESERVE_LANES } from './limits.ts';
 import { expireReservations, releaseStock } from './release-stock.ts';
 import { createReserve, reserveStock, type StockRequest } from './reserve-stock.ts';
 import { counting, deliverAllPaid, paidEvent, shelve, unheard } from './testing-catalogue.ts';
@@ -73,7 +74,7 @@ describe('orders that are reserved for together', () => {
   // One session has no one to wait for.
   it.runIf(testEngine === 'postgres')('do not all wait for a sku that somebody holds', async () => {
     const [held, free] = [uuidv7(), uuidv7()];
-    await shelve(database, { [held]: 1, [free]: 1 });
+    await shelve(database, { [held]: RESERVE_LANES, [free]: 1 });
     const locked = Promise.withResolvers<void>();
     const go = Promise.withResolvers<void>();
     const holder = database.transaction(async (tx) => {
@@ -84,13 +85,18 @@ describe('orders that are reserved for together', () => {
     });
     await locked.promise;
     const ask = createReserve(database, unheard);
-    const waiting = ask(request({ [held]: 1 }));
+    // Each in a transaction of its own, in every lane there is.
+    const waiting: Promise<void>[] = [];
+    for (let lane = 0; lane < RESERVE_LANES; lane += 1) {
+      waiting.push(ask(request({ [held]: 1 })));
+      await new Promise(setImmediate);
+    }
     // It is answered although the other's lock is not given before that.
     await ask(request({ [free]: 1 }));
     go.resolve();
-    await Promise.all([holder, waiting]);
+    await Promise.all([holder, ...waiting]);
     expect([await stockOf(held), await stockOf(free)]).toEqual([
-      [1, 1],
+      [RESERVE_LANES, RESERVE_LANES],
       [1, 1],
     ]);
   });

@@ -61,7 +61,7 @@ export function counting(database: Database): Database & { readonly statements: 
       return database.db;
     },
     rows: (statement) => database.rows(statement),
-    transaction: (work, sharedBy) => database.transaction((tx) => work(count(tx)), sharedBy),
+    transaction: (work, options) => database.transaction((tx) => work(count(tx)), options),
     sharedTransaction: (work) => database.sharedTransaction((tx) => work(count(tx))),
     statements,
   };

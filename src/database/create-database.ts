@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { type SQL, sql } from 'drizzle-orm';
-import { createBatch } from '../batch.ts';
+import { createBatch, GaveWay } from '../batch.ts';
 import { isUnavailable } from '../errors.ts';
 import { SHARED_LOCK_MS, SHARED_TRANSACTION, SHARED_TRANSACTIONS } from '../limits.ts';
 import type { Database, Drizzle, Transaction } from './database.ts';
@@ -22,19 +22,18 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
   const run = traced(schema, runPlain);
   const db = openDrizzle(run);
 
-  async function transaction<T>(work: (tx: Transaction) => Promise<T>, sharedBy: number): Promise<T> {
+  async function transaction<T>(work: (tx: Transaction) => Promise<T>, givesWay: boolean): Promise<T> {
     const hooks: (() => void)[] = [];
     try {
       const result = await transact((runHere) => {
         const tx = new OpenTransaction(traced(schema, runHere), hooks);
-        if (sharedBy > 1)
-          void tx.rows(sql`select set_config('lock_timeout', ${String(SHARED_LOCK_MS)}, true)`);
+        if (givesWay) void tx.rows(sql`select set_config('lock_timeout', ${String(SHARED_LOCK_MS)}, true)`);
         return work(tx);
       });
       for (const hook of hooks) hook();
       return result;
     } catch (error) {
-      if (sharedBy > 1 && isLockFailure(error)) throw new Error('a lock did not come', { cause: error });
+      if (givesWay && isLockFailure(error)) throw new GaveWay('a lock did not come', { cause: error });
       throw error;
     }
   }
@@ -42,7 +41,7 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
   const share = createBatch<(tx: Transaction) => Promise<unknown>, unknown>({
     max: SHARED_TRANSACTION,
     lanes: SHARED_TRANSACTIONS,
-    run: (works) => transaction((tx) => allOf(works.map((work) => work(tx))), works.length),
+    run: (works, isAlone) => transaction((tx) => allOf(works.map((work) => work(tx))), !isAlone),
   });
 
   return {
@@ -55,10 +54,10 @@ export function createDatabase(schema: string, { run: runPlain, transact }: Sess
       refuseInsideTransaction('query on the outer handle');
       return runRows(run, statement);
     },
-    async transaction(work, sharedBy = 1) {
+    async transaction(work, { givesWay = false } = {}) {
       refuseInsideTransaction('transaction');
       return await tracedTransaction(schema, () =>
-        transaction((tx) => insideTransaction(schema, () => work(tx)), sharedBy),
+        transaction((tx) => insideTransaction(schema, () => work(tx)), givesWay),
       );
     },
     async sharedTransaction(work) {

@@ -32,10 +32,13 @@ export interface Database extends Queryable {
    * Runs `work` in one transaction (read committed): commits what it did when it resolves, rolls back when it
    * rejects and rejects with the same error. Transactions do not nest, and no contract is called inside one.
    *
-   * Work for several callers, `sharedBy` so many, waits for a lock no longer than SHARED_LOCK_MS and then rejects with a
-   * plain error: so that nobody waits for another's, each is to be tried alone.
+   * One that `givesWay` waits for a lock no longer than SHARED_LOCK_MS, and then rejects with `GaveWay`: for a run of a
+   * batch, in which others wait for it.
    */
-  transaction<T>(work: (tx: Transaction) => Promise<T>, sharedBy?: number): Promise<T>;
+  transaction<T>(
+    work: (tx: Transaction) => Promise<T>,
+    options?: { readonly givesWay?: boolean },
+  ): Promise<T>;
   /**
    * The same in one transaction with others that are asked for at the same time: many share its round trips and its
    * commit. For short work on rows that hardly anybody else holds, or much of it is tried twice.

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { currentContext, runInContext } from '../context.ts';
 import { AppError } from '../errors.ts';
+import { SHARED_TRANSACTIONS } from '../limits.ts';
 import { newTrace } from '../telemetry/trace-context.ts';
 import { openPlatformDatabase, testEngine } from '../testing/database.ts';
 import type { Database, Transaction } from './database.ts';
@@ -75,24 +76,31 @@ describe('a shared transaction', () => {
   });
 
   // One session has no one to wait for.
-  it.runIf(testEngine === 'postgres')('does not make all wait for the lock of one', async () => {
-    await database.rows(sql`insert into test.note (id) values (1)`);
+  it.runIf(testEngine === 'postgres')('does not make all wait for the locks of a few', async () => {
+    await database.rows(sql`insert into test.note (id) values (1), (2)`);
     const locked = Promise.withResolvers<void>();
     const free = Promise.withResolvers<void>();
     const holder = database.transaction(async (tx) => {
-      await tx.rows(sql`select from test.note where id = 1 for update`);
+      await tx.rows(sql`select from test.note for update`);
       locked.resolve();
       await free.promise;
     });
     await locked.promise;
-    const waiting = database.sharedTransaction(async (tx) => {
-      await tx.rows(sql`update test.note set transaction = 0 where id = 1`);
-    });
-    // It is answered although the lock is never given before that.
-    await database.sharedTransaction(note(2));
+    const touch = (id: number) =>
+      database.sharedTransaction((tx) =>
+        tx.rows(sql`update test.note set transaction = 0 where id = ${id}::int`),
+      );
+    // Each in a transaction of its own, in every lane there is.
+    const waiting: Promise<unknown>[] = [];
+    for (let lane = 0; lane < SHARED_TRANSACTIONS; lane += 1) {
+      waiting.push(touch(1 + (lane % 2)));
+      await new Promise(setImmediate);
+    }
+    // They are answered although the locks are never given before that.
     await database.sharedTransaction(note(3));
+    await database.sharedTransaction(note(4));
     free.resolve();
-    await Promise.all([holder, waiting]);
-    expect((await noted()).ids).toEqual([1, 2, 3]);
+    await Promise.all([holder, ...waiting]);
+    expect(await noted()).toEqual({ ids: [1, 2, 3, 4], transactions: 3 });
   });
 });

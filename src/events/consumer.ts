@@ -36,7 +36,8 @@ export function createConsumer(options: {
   const onEffect = ({ type }: EventEnvelope, lagSeconds: number) => options.handled(type, lagSeconds);
 
   function createGatherer(handler: EventsHandler): Consume {
-    const run = (events: readonly EventEnvelope[]) => consumeTogether(database, events, handler, onEffect);
+    const run = (events: readonly EventEnvelope[], isAlone: boolean) =>
+      consumeTogether(database, events, handler, { onEffect, givesWay: !isAlone });
     const gather = createBatch<EventEnvelope, AppError | null>({
       run,
       max: EVENTS_TOGETHER,
@@ -45,7 +46,7 @@ export function createConsumer(options: {
     });
     return async (event, failedTries = 0) => {
       const tried = withOwnTrace(event);
-      const refused = failedTries > 0 ? (await run([tried]))[0] : await gather(tried);
+      const refused = failedTries > 0 ? (await run([tried], true))[0] : await gather(tried);
       if (refused) throw refused;
     };
   }

@@ -49,7 +49,7 @@ export async function consume(
   onEffect?: OnEffect,
 ): Promise<void> {
   const once = callableOnce(event, async (effect: Parameters<Once>[0]) => {
-    const late = await recordOnce(database, [event], (tx) => effect(tx), onEffect);
+    const late = await recordOnce(database, [event], (tx) => effect(tx), { onEffect });
     if (late.has(event.id)) throw overtaken(event);
   });
   await handler(event, once.call);
@@ -58,20 +58,21 @@ export async function consume(
 
 /**
  * Hands `events`, at least one and all of one type, to `handler` at once, and returns when their effects are
- * committed, in one transaction. Tells for each, in their order, why it was refused (`event_overtaken`, as `consume`
- * has it), which keeps back none of the others, or null. When it rejects nothing is done, unless that is unknown.
+ * committed, in one transaction, which `givesWay` as `Database.transaction` has it. Tells for each, in their order, why
+ * it was refused (`event_overtaken`, as `consume` has it), which keeps back none of the others, or null. When it
+ * rejects nothing is done, unless that is unknown.
  */
 export async function consumeTogether(
   database: Database,
   events: readonly EventEnvelope[],
   handler: EventsHandler,
-  onEffect?: OnEffect,
+  options: { readonly onEffect?: OnEffect; readonly givesWay?: boolean } = {},
 ): Promise<(AppError | null)[]> {
   const [first] = events;
   invariant(first, 'there is an event to handle');
   let late: ReadonlySet<string> = new Set();
   const once = callableOnce(first, async (effect: Parameters<OnceTogether>[0]) => {
-    late = await recordOnce(database, events, effect, onEffect);
+    late = await recordOnce(database, events, effect, options);
   });
   await handler(events, once.call);
   once.check();
@@ -95,7 +96,7 @@ async function recordOnce(
   database: Database,
   events: readonly EventEnvelope[],
   effect: (tx: Transaction, fresh: readonly EventEnvelope[]) => Promise<void>,
-  onEffect?: OnEffect,
+  { onEffect, ...options }: { readonly onEffect?: OnEffect; readonly givesWay?: boolean },
 ): Promise<ReadonlySet<string>> {
   const done = await database.transaction(async (tx) => {
     const lags = await insertFresh(tx, database.schema, events);
@@ -108,7 +109,7 @@ async function recordOnce(
       for (const { id } of await findKnown(tx, database.schema, [...late])) late.delete(id);
     }
     return { fresh, lags, insertedAt, late };
-  }, events.length);
+  }, options);
   const sinceInsert = (performance.now() - done.insertedAt) / 1000;
   // Two databases' clocks may be a little apart.
   for (const event of done.fresh) onEffect?.(event, Math.max(0, done.lags.get(event.id)! + sinceInsert));
