@@ -50,6 +50,10 @@ export const EMBEDDED_STATEMENTS = 500;
 /** An answer is replayed for this long after it was first given (docs/api.md). */
 export const IDEMPOTENCY_HOURS = 24;
 export const IDEMPOTENCY_KEY_LENGTH = 255;
+/** Keys looked up in one statement: as many as orders that begin at once in one transaction, and the answers are short. */
+export const KEYS_TOGETHER = 32;
+/** Such statements at once: should one be slow, others that come later pass it. */
+export const KEY_LANES = 2;
 
 /** Deliveries a relay claims at once for one consumer; bounds memory and what a crash leaves leased. */
 export const RELAY_BATCH = 100;

@@ -200,6 +200,16 @@ describe('the same key again', () => {
     expect(needs.charges.size).toBe(charges);
   });
 
+  it('is answered while the products do not answer at all', async () => {
+    const key = newKey();
+    const first = await place({ payment: payBy('tok_ok') }, key);
+    const { promise: stalled, resolve: wakeUp } = Promise.withResolvers<void>();
+    needs.interrupt = (call) => (call === 'product.quote' ? stalled : undefined);
+    const again = await place({ payment: payBy('tok_ok') }, key);
+    wakeUp();
+    expect(again).toMatchObject({ status: 201, body: first.body });
+  });
+
   it('with another body is refused', async () => {
     const key = newKey();
     await place({}, key);

@@ -1,6 +1,6 @@
 import { createBatch } from '#platform/batch';
 import { noteIds } from '#platform/context';
-import type { IdempotencyClaim } from '#platform/http/idempotency';
+import { type IdempotencyClaim, keyInFlight } from '#platform/http/idempotency';
 import type { Answer } from '#platform/http/route';
 import type { SagaDefinition } from '#platform/saga/saga';
 import { awaitOutcome } from './await-outcome.ts';
@@ -66,8 +66,8 @@ interface Begun {
 }
 
 /**
- * What the key leads to when no order could be begun under it. Asked only then, as nearly every key is new: that the
- * order exists already is found out by its key's row, and whatever else went wrong counts only for a first request.
+ * What the key leads to when no order could be begun under it: whatever else went wrong counts only for a first
+ * request.
  */
 async function resume(
   { idempotency }: OrderContext,
@@ -78,6 +78,14 @@ async function resume(
   if (remembered === undefined) throw error;
   if (remembered.state === 'answered') return remembered;
   return { orderId: remembered.resourceId, repeat: true };
+}
+
+/** Rejects when the key leads to an order: a repeat waits for nothing that only a first request needs. */
+async function refuseKnown(
+  { idempotency }: OrderContext,
+  claim: IdempotencyClaim | undefined,
+): Promise<void> {
+  if ((await idempotency.find(claim)) !== undefined) throw keyInFlight();
 }
 
 /** The first transaction: from it on the order exists, its saga will end, and the key leads to it. */
@@ -92,6 +100,7 @@ async function begin(
   const [quote, number] = await Promise.all([
     needs.product.quote({ skus: lines.map((line) => line.sku), currency }),
     nextNumber(),
+    refuseKnown(context, claim),
   ]);
   const { items, total } = priceLines(lines, quote.lines, currency);
   const orderId = context.newId();

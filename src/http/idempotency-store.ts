@@ -1,10 +1,18 @@
 import { createHash } from 'node:crypto';
 import { type SQL, sql } from 'drizzle-orm';
+import { createBatch } from '../batch.ts';
 import type { Database, Queryable, Transaction } from '../database/database.ts';
 import { deleteInBatches } from '../database/delete-in-batches.ts';
+import { listRows } from '../database/sql.ts';
 import { AppError, invariant } from '../errors.ts';
-import { CLEAN_UP_BATCH, IDEMPOTENCY_HOURS } from '../limits.ts';
-import { type Idempotency, type IdempotencyClaim, type Remembered, replayed } from './idempotency.ts';
+import { CLEAN_UP_BATCH, IDEMPOTENCY_HOURS, KEY_LANES, KEYS_TOGETHER } from '../limits.ts';
+import {
+  type Idempotency,
+  type IdempotencyClaim,
+  keyInFlight,
+  type Remembered,
+  replayed,
+} from './idempotency.ts';
 import type { Answer } from './route.ts';
 
 /** What the edge and the schedules need besides what modules see. */
@@ -38,17 +46,31 @@ export function createIdempotency(database: Database): IdempotencyStore {
   // Keys past their time count as absent, whether or not the schedule has deleted them yet.
   const over = sql`idempotency.created_at <= now() - make_interval(hours => ${IDEMPOTENCY_HOURS}::int)`;
 
-  async function look(on: Queryable, claim: IdempotencyClaim): Promise<Remembered | undefined> {
-    const [row] = await on.rows<Row>(sql`
-      select fingerprint, resource_id, status, headers, version, body from ${table}
-      where ${sameKey(claim)} and not (${over})`);
-    if (row === undefined) return undefined;
-    if (row.fingerprint !== claim.fingerprint) throw keyReused();
-    if (row.status !== null) {
-      return { state: 'answered', answer: replayed(restore(row, row.status)), resourceId: row.resource_id };
-    }
-    invariant(row.resource_id !== null, 'a claimed key names its resource');
-    return { state: 'claimed', resourceId: row.resource_id };
+  async function findRows(on: Queryable, claims: readonly IdempotencyClaim[]): Promise<(Row | undefined)[]> {
+    const rows = await on.rows<Row & { nth: number }>(sql`
+      select n.nth, fingerprint, resource_id, status, headers, version, body
+      from ${listRows(
+        ['uuid', claims.map(({ userId }) => userId)],
+        ['text', claims.map(({ route }) => route)],
+        ['text', claims.map(({ key }) => key)],
+        ['bigint', claims.map((_, nth) => nth)],
+      )} as n(user_id, route, key, nth)
+      join ${table} on idempotency.user_id = n.user_id and idempotency.route = n.route and idempotency.key = n.key
+      where not (${over})`);
+    const byNth = new Map(rows.map((row) => [row.nth, row]));
+    return claims.map((_, nth) => byNth.get(nth));
+  }
+
+  /** What many ask for at once is one statement. */
+  const findRow = createBatch<IdempotencyClaim, Row | undefined>({
+    run: (claims) => findRows(database, claims),
+    max: KEYS_TOGETHER,
+    lanes: KEY_LANES,
+  });
+
+  async function look(tx: Transaction, claim: IdempotencyClaim): Promise<Remembered | undefined> {
+    const [row] = await findRows(tx, [claim]);
+    return remembered(row, claim);
   }
 
   /** Writes the answer unless the key already has one; tells whether it wrote. */
@@ -89,7 +111,7 @@ export function createIdempotency(database: Database): IdempotencyStore {
     },
 
     async find(claim) {
-      return claim && (await look(database, claim));
+      return claim && remembered(await findRow(claim), claim);
     },
 
     async claim(tx, claim, resourceId) {
@@ -128,7 +150,7 @@ export function createIdempotency(database: Database): IdempotencyStore {
 
     async keep(claim, failure) {
       if (await store(database, claim, failure, sql`false`)) return failure;
-      const known = await look(database, claim);
+      const known = remembered(await findRow(claim), claim);
       // It belongs to work of another process, which may end otherwise: one key has one answer.
       if (known?.state === 'claimed') throw keyInFlight();
       return known?.answer ?? failure;
@@ -146,6 +168,16 @@ export function createIdempotency(database: Database): IdempotencyStore {
       );
     },
   };
+}
+
+function remembered(row: Row | undefined, claim: IdempotencyClaim): Remembered | undefined {
+  if (row === undefined) return undefined;
+  if (row.fingerprint !== claim.fingerprint) throw keyReused();
+  if (row.status !== null) {
+    return { state: 'answered', answer: replayed(restore(row, row.status)), resourceId: row.resource_id };
+  }
+  invariant(row.resource_id !== null, 'a claimed key names its resource');
+  return { state: 'claimed', resourceId: row.resource_id };
 }
 
 function sameKey(claim: IdempotencyClaim): SQL {
@@ -170,17 +202,6 @@ async function lock(tx: Transaction, schema: string, claim: IdempotencyClaim): P
     sql`select pg_try_advisory_xact_lock(${String(id)}::text::bigint) as taken`,
   );
   if (!row?.taken) throw keyInFlight();
-}
-
-export function keyInFlight(): AppError {
-  return new AppError(
-    'conflict',
-    'idempotency_key_in_flight',
-    'the first request with this key is still running',
-    {
-      retryAfterSeconds: 1,
-    },
-  );
 }
 
 function keyReused(): AppError {

@@ -47,6 +47,18 @@ export function replayed(answer: Answer): Answer {
   return { ...answer, headers: { ...answer.headers, 'idempotency-replayed': 'true' } };
 }
 
+/** 409: the key is taken by work that has not ended. */
+export function keyInFlight(): AppError {
+  return new AppError(
+    'conflict',
+    'idempotency_key_in_flight',
+    'the first request with this key is still running',
+    {
+      retryAfterSeconds: 1,
+    },
+  );
+}
+
 /**
  * Refuses a write whose `If-Match` names another version than `version` (412 `precondition_failed`). Only the
  * part before the dot counts, so a product's stock moving does not make its ETag stale.

@@ -1,7 +1,7 @@
 import { sleep } from '../deadline.ts';
 import { REPEAT_WAIT_MS } from '../limits.ts';
 import type { IdempotencyClaim } from './idempotency.ts';
-import { keyInFlight } from './idempotency-store.ts';
+import { keyInFlight } from './idempotency.ts';
 
 /** The requests with an Idempotency-Key that this process is working on. */
 export interface InFlight {
