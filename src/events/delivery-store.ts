@@ -1,5 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
-import type { Database } from '../database/database.ts';
+import type { Database, Queryable } from '../database/database.ts';
 import { isoTime, listRows } from '../database/sql.ts';
 import { backoffMs } from '../deadline.ts';
 import {
@@ -91,28 +91,34 @@ export async function claimDeliveries(
 /**
  * Writes down what became of deliveries; tells for each whether it is parked now. "Done" is the inbox's word, so it
  * counts whoever brings it and however late, unless a fence says whose lease it was; a failure counts once. One that
- * may pass parks an event only when it has lasted for DELIVERY_PATIENCE_HOURS. To be told again changes nothing.
+ * may pass parks an event only when it has lasted for DELIVERY_PATIENCE_HOURS. To be told again changes nothing. All of
+ * them are written or none.
  */
 export async function recordOutcomes(database: Database, outcomes: readonly Outcome[]): Promise<boolean[]> {
-  await recordDone(
-    database,
-    outcomes.filter(({ failure }) => failure === null),
-  );
-  const parked: boolean[] = [];
-  for (const outcome of outcomes) {
-    const { failure } = outcome;
-    parked.push(failure !== null && (await recordFailure(database, outcome, failure)));
+  const { schema } = database;
+  const done = outcomes.filter(({ failure }) => failure === null);
+  if (done.length === outcomes.length) {
+    await recordDone(database, schema, done);
+    return outcomes.map(() => false);
   }
-  return parked;
+  return await database.transaction(async (tx) => {
+    await recordDone(tx, schema, done);
+    const parked: boolean[] = [];
+    for (const outcome of outcomes) {
+      const { failure } = outcome;
+      parked.push(failure !== null && (await recordFailure(tx, schema, outcome, failure)));
+    }
+    return parked;
+  });
 }
 
 /** Leases begin at 1. */
 const NO_FENCE = 0;
 
-async function recordDone(database: Database, outcomes: readonly Outcome[]): Promise<void> {
+async function recordDone(on: Queryable, schema: string, outcomes: readonly Outcome[]): Promise<void> {
   if (outcomes.length === 0) return;
-  await database.rows(sql`
-    update ${sql.identifier(database.schema)}.delivery d set state = 'done', last_error = null
+  await on.rows(sql`
+    update ${sql.identifier(schema)}.delivery d set state = 'done', last_error = null
     from ${listRows(
       ['uuid', outcomes.map(({ eventId }) => eventId)],
       ['text', outcomes.map(({ consumer }) => consumer)],
@@ -123,17 +129,22 @@ async function recordDone(database: Database, outcomes: readonly Outcome[]): Pro
 }
 
 /** Tells whether the delivery is parked now. */
-async function recordFailure(database: Database, outcome: Outcome, failure: Failure): Promise<boolean> {
+async function recordFailure(
+  on: Queryable,
+  schema: string,
+  outcome: Outcome,
+  failure: Failure,
+): Promise<boolean> {
   const { eventId, consumer, attempts, fence } = outcome;
   const mine = fence === undefined ? sql`true` : sql`fence = ${fence}::int`;
-  const schema = sql.identifier(database.schema);
   const isLast = attempts + 1 >= DELIVERY_ATTEMPTS;
-  const lasts = sql`exists (select 1 from ${schema}.outbox o where o.id = ${eventId}::uuid
+  const lasts = sql`exists (select 1 from ${sql.identifier(schema)}.outbox o where o.id = ${eventId}::uuid
     and o.at < now() - ${DELIVERY_PATIENCE_HOURS}::int * interval '1 hour')`;
   const isParked = !isLast ? sql`false` : failure.mayPass ? lasts : sql`true`;
   const waitMs = backoffMs(attempts + 1, DELIVERY_BACKOFF_MS, DELIVERY_BACKOFF_MAX_MS);
   const [changed] = await change(
-    database,
+    on,
+    schema,
     sql`state = case when ${isParked} then 'parked' else 'pending' end, attempts = attempts + 1,
       last_error = ${failure.message.slice(0, 500)}, trace = ${failure.trace ?? null}::text, due_at = now() + ${waitMs}::int * interval '1 millisecond'`,
     sql`event_id = ${eventId}::uuid and consumer = ${consumer} and state = 'leased'
@@ -146,6 +157,7 @@ async function recordFailure(database: Database, outcome: Outcome, failure: Fail
 export async function giveBack(database: Database, { event, consumer, fence }: Delivery): Promise<void> {
   await change(
     database,
+    database.schema,
     sql`state = 'pending', due_at = now() + ${DELIVERY_REOFFER_MS}::int * interval '1 millisecond'`,
     sql`event_id = ${event.id}::uuid and consumer = ${consumer} and state = 'leased' and fence = ${fence}::int`,
   );
@@ -153,11 +165,11 @@ export async function giveBack(database: Database, { event, consumer, fence }: D
 
 /** Makes every leased delivery due; only where it is certain that nobody holds one. */
 export async function freeLeases(database: Database): Promise<void> {
-  await change(database, sql`due_at = now()`, sql`state = 'leased'`);
+  await change(database, database.schema, sql`due_at = now()`, sql`state = 'leased'`);
 }
 
-async function change(database: Database, changes: SQL, where: SQL): Promise<{ state: string }[]> {
-  return await database.rows<{ state: string }>(
-    sql`update ${sql.identifier(database.schema)}.delivery set ${changes} where ${where} returning state`,
+async function change(on: Queryable, schema: string, changes: SQL, where: SQL): Promise<{ state: string }[]> {
+  return await on.rows<{ state: string }>(
+    sql`update ${sql.identifier(schema)}.delivery set ${changes} where ${where} returning state`,
   );
 }

@@ -328,6 +328,9 @@ describe('events', () => {
       return { eventId, consumer: 'test', attempts: 2, fence: 3, failure: null, ...more };
     };
     const failure = { message: 'poison', mayPass: false };
+    const last = outcome('last', { failure, attempts: DELIVERY_ATTEMPTS - 1 });
+    // All are written or none, so that whoever is told again is told the same.
+    await expect(recordOutcomes(database, [last, { ...last, eventId: 'no id' }])).rejects.toThrow('uuid');
     const parked = await recordOutcomes(database, [
       outcome('done', {}),
       outcome('late', { fence: 2 }),
@@ -335,7 +338,7 @@ describe('events', () => {
       outcome('parked', { fence: undefined }),
       outcome('failed', { failure }),
       outcome('again', { failure, attempts: 1 }),
-      outcome('last', { failure, attempts: DELIVERY_ATTEMPTS - 1 }),
+      last,
     ]);
     expect(parked).toEqual([false, false, false, false, false, false, true]);
     const states = await database.rows<{ stream: string; state: string; attempts: number }>(
