@@ -197,8 +197,8 @@ export function createSender(context: NotificationContext, mailer: Mailer): Send
   }
 
   async function finish(mail: ClaimedMail, state: EndState, reason: string | null): Promise<void> {
-    held.delete(mail);
-    await endMail({ mail, state, error: reason });
+    // Held until it is written, which may take as long as a statement may.
+    await endMail({ mail, state, error: reason }).finally(() => held.delete(mail));
     mails.inc({ outcome: state });
   }
 
