@@ -147,6 +147,13 @@ const filters: Record<string, ProductFilter> = {
   'a category in stock': { category: 'category 7', inStock: true },
   'a category sold out': { category: 'category 7', inStock: false },
   'a category and prices': { category: 'category 7', currency: 'GBP', maxPrice: 2000 },
+  'a category in stock in a range of prices': {
+    category: 'category 7',
+    currency: 'GBP',
+    minPrice: 1000,
+    maxPrice: 20_000,
+    inStock: true,
+  },
   'words and a category': { q: 'colour42', category: 'category 42' },
   'words, prices and stock': {
     q: 'colour42',
